@@ -1,0 +1,138 @@
+//! The checks that take too long for the gate. The gate runs a short version of the first
+//! two; here the same tests run with more work, told through the environment.
+
+use clap::Args;
+
+use crate::stage::{Cargo, Failure, timed};
+use crate::tools::{self, Need};
+
+/// Kill, freeze and restart servers under load.
+#[derive(Debug, Args)]
+pub struct Chaos {
+    /// Rounds of faults; the gate runs a few.
+    #[arg(long, default_value_t = 200)]
+    rounds: u32,
+    /// Repeats the run that printed this seed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Chaos {
+    /// Runs `tests/chaos.rs` with `TENURE_CHAOS_ROUNDS` and `TENURE_CHAOS_SEED`.
+    ///
+    /// # Errors
+    /// When a round fails; its output names the seed.
+    pub fn run(&self) -> Result<(), Failure> {
+        timed("chaos", || self.command().stage("chaos"))
+    }
+
+    fn command(&self) -> Cargo {
+        let command =
+            one_test("tenure-tests", "chaos").env("TENURE_CHAOS_ROUNDS", self.rounds.to_string());
+        match self.seed {
+            Some(seed) => command.env("TENURE_CHAOS_SEED", seed.to_string()),
+            None => command,
+        }
+    }
+}
+
+/// Cut the power at every write boundary.
+#[derive(Debug, Args)]
+pub struct PowerLoss {
+    /// Repeats the run that printed this seed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl PowerLoss {
+    /// Runs `storage/tests/power_loss.rs` with `TENURE_POWER_LOSS=full`, and
+    /// `TENURE_POWER_LOSS_SEED`.
+    ///
+    /// # Errors
+    /// When an image of the disk loses what was acknowledged; the output names the seed.
+    pub fn run(&self) -> Result<(), Failure> {
+        timed("power loss", || self.command().stage("power loss"))
+    }
+
+    fn command(&self) -> Cargo {
+        let command = one_test("tenure-storage", "power_loss").env("TENURE_POWER_LOSS", "full");
+        match self.seed {
+            Some(seed) => command.env("TENURE_POWER_LOSS_SEED", seed.to_string()),
+            None => command,
+        }
+    }
+}
+
+/// Tenure and etcd in turns on this machine.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Passed on to the bench, for instance `--etcd PATH` or `--help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl Bench {
+    /// Builds for release and runs the bench; installs etcd when it is missing, no `--etcd`
+    /// names one, and this is permitted.
+    ///
+    /// # Errors
+    /// When etcd is missing or the bench fails.
+    pub fn run(&self) -> Result<(), Failure> {
+        if self.needs_etcd() {
+            tools::ensure(Need::Bench)?;
+        }
+        self.command().stage("bench")
+    }
+
+    fn needs_etcd(&self) -> bool {
+        !self.arguments.iter().any(|argument| {
+            argument == "--etcd" || argument.starts_with("--etcd=") || argument == "--help"
+        })
+    }
+
+    fn command(&self) -> Cargo {
+        let run = Cargo::new(&["run", "--release", "--locked"])
+            .arg("--package")
+            .arg("tenure-benches")
+            .arg("--bin")
+            .arg("versus-etcd")
+            .arg("--");
+        self.arguments.iter().cloned().fold(run, Cargo::arg)
+    }
+}
+
+fn one_test(package: &str, target: &str) -> Cargo {
+    Cargo::new(&["test", "--locked", "--package", package, "--test", target])
+        .arg("--")
+        .arg("--nocapture")
+        .arg("--test-threads=1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_and_seed_reach_the_test_through_the_environment() {
+        let chaos = Chaos {
+            rounds: 7,
+            seed: Some(42),
+        };
+        let line = chaos.command().to_string();
+        assert!(
+            line.starts_with("TENURE_CHAOS_ROUNDS=7 TENURE_CHAOS_SEED=42 cargo test"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn an_etcd_that_was_named_is_not_installed() {
+        let bench = |arguments: &[&str]| Bench {
+            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+        };
+        assert!(bench(&[]).needs_etcd());
+        assert!(bench(&["--seconds", "5"]).needs_etcd());
+        assert!(!bench(&["--etcd", "x"]).needs_etcd());
+        assert!(!bench(&["--etcd=x"]).needs_etcd());
+    }
+}

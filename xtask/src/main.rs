@@ -1,0 +1,59 @@
+//! `cargo xtask`: the gate, and the checks that take too long for it.
+#![allow(
+    clippy::print_stderr,
+    reason = "a command-line tool: its output is what it is for"
+)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::stage::Failure;
+use xtask::{gate, hygiene, long, policy};
+
+/// The gate of Tenure, and the checks that take too long for it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// The gate: format, hygiene, lints, doc tests, tests. What must pass before a commit.
+    Test,
+    /// Formats every crate.
+    Fix,
+    /// Left-over markers, files that are too long, unwrap() outside tests.
+    Hygiene,
+    /// Servers killed, frozen and restarted under load, for as many rounds as asked.
+    Chaos(long::Chaos),
+    /// Every cut of the power at every write boundary of the storage.
+    PowerLoss(long::PowerLoss),
+    /// Tenure beside etcd; every argument is passed on to the bench.
+    Bench(long::Bench),
+    /// The dependency policy in full, with cargo-deny.
+    Deps,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<(), Failure> {
+    match chore {
+        Chore::Test => gate::test(),
+        Chore::Fix => gate::fix(),
+        Chore::Hygiene => hygiene::check(&xtask::stage::root()),
+        Chore::Chaos(chaos) => chaos.run(),
+        Chore::PowerLoss(power_loss) => power_loss.run(),
+        Chore::Bench(bench) => bench.run(),
+        Chore::Deps => policy::check(),
+    }
+}

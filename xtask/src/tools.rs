@@ -1,0 +1,132 @@
+//! Programs of the distribution that a check needs, installed when that is permitted.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::stage::Failure;
+
+/// Which check a program is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// `cargo xtask test`.
+    Tests,
+    /// `cargo xtask bench`.
+    Bench,
+}
+
+/// A program and the package of Debian and Ubuntu that brings it.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    /// The name looked for in `PATH`.
+    pub binary: &'static str,
+    /// The package that brings it.
+    pub package: &'static str,
+    /// The check that cannot run without it.
+    pub needed_for: Need,
+}
+
+/// Everything that is needed from the distribution; nothing for the gate.
+pub const TOOLS: &[Tool] = &[Tool {
+    binary: "etcd",
+    package: "etcd-server",
+    needed_for: Need::Bench,
+}];
+
+/// Installs what `need` lacks, when this is root and apt-get is there.
+///
+/// # Errors
+/// When something is missing and could not be installed: names each and its package.
+pub fn ensure(need: Need) -> Result<(), Failure> {
+    let missing: Vec<&Tool> = TOOLS
+        .iter()
+        .filter(|tool| tool.needed_for == need && !in_path(tool.binary))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    let install = format!("apt-get install {}", packages.join(" "));
+    if !is_root() || !in_path("apt-get") {
+        return Err(lacking(
+            &missing,
+            "not installed by itself: that needs root and apt-get",
+            install,
+        ));
+    }
+    println!("==> {install}");
+    let installed = apt_get_install(&packages)
+        || (apt_get(&["update", "--quiet=2"]) && apt_get_install(&packages));
+    if !installed {
+        return Err(lacking(&missing, "apt-get could not install it", install));
+    }
+    match missing.iter().find(|tool| !in_path(tool.binary)) {
+        None => Ok(()),
+        Some(tool) => Err(lacking(
+            &[tool],
+            "its package was installed and did not bring it",
+            install,
+        )),
+    }
+}
+
+fn lacking(missing: &[&Tool], why: &str, install: String) -> Failure {
+    let names: Vec<String> = missing
+        .iter()
+        .map(|tool| format!("{} (package {})", tool.binary, tool.package))
+        .collect();
+    Failure {
+        what: format!("missing: {}; {why}", names.join(", ")),
+        repeat: install,
+    }
+}
+
+fn apt_get_install(packages: &[&str]) -> bool {
+    let mut arguments = vec!["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt_get(&arguments)
+}
+
+fn apt_get(arguments: &[&str]) -> bool {
+    Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn in_path(binary: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| is_file(&folder.join(binary)))
+    })
+}
+
+fn is_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_is_in_the_path_and_an_invented_program_is_not() {
+        assert!(in_path("sh"));
+        assert!(!in_path("tenure-no-such-program"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        let tool = TOOLS.first().expect("the table has an entry");
+        let failure = lacking(&[tool], "because", "apt-get install etcd-server".to_owned());
+        assert_eq!(failure.what, "missing: etcd (package etcd-server); because");
+        assert_eq!(failure.repeat, "apt-get install etcd-server");
+    }
+}
