@@ -1,0 +1,4 @@
+//! What a server of Tenure keeps on disk.
+pub mod error;
+pub mod folder;
+pub mod types;
