@@ -1,0 +1,263 @@
+//! Commands: what a log entry asks the state to become. Each carries the fact it was decided on, so
+//! that a repeated or late one is rejected instead of undoing what came between.
+
+use crate::{
+    Attributes, ClientId, Endpoint, Epoch, Lifecycle, Member, NodeId, NodeName, Note, PinKind,
+    Policy, Report, RequestId, Revision, ServerId, ServiceName, Timestamp, Zone,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt};
+
+/// A node by its id, or by the name that a present node has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRef {
+    /// By id.
+    Id(NodeId),
+    /// By name.
+    Name(NodeName),
+}
+
+impl fmt::Display for NodeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+/// What a log entry asks for. `expected` is the `modified` revision of the record that it was decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Registers a client. Answers with its id.
+    OpenClient,
+    /// Forgets a client's registration.
+    CloseClient {
+        /// The registration.
+        client: ClientId,
+    },
+    /// Changes the cluster's settings (all but the feature level).
+    SetSettings {
+        /// Revision of the settings it was decided on.
+        expected: Revision,
+        /// How many entries of history to keep.
+        history_max: u32,
+        /// How many clients' registrations to keep.
+        clients_max: u32,
+    },
+    /// Allows newer kinds of command. Never lowered.
+    RaiseFeatureLevel {
+        /// The level it was decided on.
+        from: u32,
+        /// The new level.
+        to: u32,
+    },
+    /// Lets a server take part. Repeating it with the same addresses changes nothing.
+    AdmitServer {
+        /// Its id, never used before.
+        id: ServerId,
+        /// Where other servers reach it.
+        raft: Endpoint,
+        /// Where clients reach it.
+        api: Endpoint,
+    },
+    /// Binds a server to the data folder it came with.
+    BindServer {
+        /// The server.
+        id: ServerId,
+        /// The random id of its data folder.
+        store: u128,
+    },
+    /// Remembers that a server was removed.
+    RetireServer {
+        /// The server.
+        id: ServerId,
+    },
+    /// Adds a node. Answers with its id.
+    AddNode {
+        /// Its name, which no present node may have.
+        name: NodeName,
+        /// Its failure domain.
+        zone: Option<Zone>,
+        /// Its labels.
+        labels: Attributes,
+        /// Its relative share; 0 to 100,000.
+        weight: u32,
+    },
+    /// Changes what a node is told apart by.
+    UpdateNode {
+        /// The node.
+        node: NodeRef,
+        /// Revision of the node it was decided on.
+        expected: Revision,
+        /// Its failure domain.
+        zone: Option<Zone>,
+        /// Its labels.
+        labels: Attributes,
+        /// Its relative share.
+        weight: u32,
+    },
+    /// A node begins a new life: its process was started anew.
+    JoinNode {
+        /// The node.
+        node: NodeRef,
+        /// The incarnation it had.
+        last: crate::Incarnation,
+    },
+    /// Moves a node along its lifecycle; removal has a command of its own.
+    SetLifecycle {
+        /// The node.
+        node: NodeRef,
+        /// Revision of the node it was decided on.
+        expected: Revision,
+        /// Where to.
+        to: Lifecycle,
+        /// Why.
+        reason: Note,
+    },
+    /// Removes a node for good. Rejected while it has instances.
+    RemoveNode {
+        /// The node.
+        node: NodeRef,
+        /// Revision of the node it was decided on.
+        expected: Revision,
+        /// Why.
+        reason: Note,
+    },
+    /// Adds a service.
+    AddService {
+        /// Its name, not in use.
+        name: ServiceName,
+        /// What is wanted of it, and its kind.
+        policy: Policy,
+    },
+    /// Changes a service's policy; the kind stays.
+    UpdateService {
+        /// The service.
+        name: ServiceName,
+        /// Revision of the service it was decided on.
+        expected: Revision,
+        /// The new policy.
+        policy: Policy,
+    },
+    /// Removes a service. Rejected while it has instances.
+    RemoveService {
+        /// The service.
+        name: ServiceName,
+        /// Revision of the service it was decided on.
+        expected: Revision,
+    },
+    /// Adds an instance of a service on a node.
+    AddInstance {
+        /// The service.
+        service: ServiceName,
+        /// The node.
+        node: NodeRef,
+        /// Where it is reached.
+        endpoint: Endpoint,
+        /// Whom to prefer as primary; 0 never, 100 is usual.
+        preference: u32,
+    },
+    /// Changes an instance.
+    UpdateInstance {
+        /// The service.
+        service: ServiceName,
+        /// The node.
+        node: NodeRef,
+        /// Revision of the instance it was decided on.
+        expected: Revision,
+        /// Where it is reached.
+        endpoint: Endpoint,
+        /// Whom to prefer as primary.
+        preference: u32,
+    },
+    /// Removes an instance. Rejected while it is the primary.
+    RemoveInstance {
+        /// The service.
+        service: ServiceName,
+        /// The node.
+        node: NodeRef,
+        /// Revision of the instance it was decided on.
+        expected: Revision,
+    },
+    /// What an instance says of itself.
+    ReportInstance {
+        /// The service.
+        service: ServiceName,
+        /// The node in the life in which it speaks.
+        member: Member,
+        /// Revision of the instance that the report follows; None takes the latest report as it comes.
+        expected: Option<Revision>,
+        /// What it says.
+        report: Report,
+    },
+    /// A manual change of primary, or the first assignment (which succeeds epoch 0).
+    SetPrimary {
+        /// The service.
+        service: ServiceName,
+        /// Who is to be primary.
+        to: NodeRef,
+        /// The epoch it was decided on.
+        succeeds: Epoch,
+        /// Whether acknowledged writes may be lost by it. Counts as a loss unless the candidate is in sync.
+        accept_loss: bool,
+        /// Why.
+        reason: Note,
+    },
+    /// States who holds every acknowledged write. Must be committed before the primary acknowledges
+    /// with fewer.
+    SetInSync {
+        /// The service.
+        service: ServiceName,
+        /// The epoch in which it holds.
+        epoch: Epoch,
+        /// Revision of the assignment it was decided on.
+        expected: Revision,
+        /// The instances, the primary among them.
+        in_sync: BTreeSet<NodeId>,
+    },
+    /// Sets or replaces a node's pin.
+    SetPin {
+        /// The node.
+        node: NodeRef,
+        /// Revision of the pin to replace; None when there is none.
+        expected: Option<Revision>,
+        /// What it says.
+        kind: PinKind,
+        /// Until when.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Note,
+    },
+    /// Takes a node's pin away.
+    RemovePin {
+        /// The node.
+        node: NodeRef,
+        /// Revision of the pin.
+        expected: Revision,
+    },
+    /// Several commands, all or none. They do not nest.
+    Batch(Vec<Command>),
+}
+
+impl Command {
+    /// The feature level from which on it may be used.
+    #[must_use]
+    pub fn feature_level(&self) -> u32 {
+        1
+    }
+}
+
+/// A command with all that its log entry carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Recognises a retry. None for what is harmless to repeat.
+    pub request: Option<RequestId>,
+    /// Who asked, as the caller said: for the history.
+    pub actor: Note,
+    /// The proposer's wall clock: for the history.
+    pub stamp: Timestamp,
+    /// What is asked.
+    pub command: Command,
+}

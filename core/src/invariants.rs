@@ -1,0 +1,300 @@
+//! The numbered invariants of the state. Each is stated once, here; tests and the simulation check all
+//! of them after every entry.
+//!
+//! | number | what must hold | promise |
+//! |---|---|---|
+//! | I1 | an epoch never falls, and grows by exactly one when the primary changes | 1 |
+//! | I2 | a loss number never falls, and grows only together with the epoch | 3 |
+//! | I3 | a primary is an instance of its service on a present node | 1 |
+//! | I4 | an in-sync set holds the primary and nothing but instances of the service | 3 |
+//! | I5 | every service with a primary by its kind has an assignment; one without its service is vacant | 1 |
+//! | I6 | every instance belongs to a known service and a present node | |
+//! | I7 | present nodes have distinct names | |
+//! | I8 | nodes and retired servers are never forgotten, and no removed one comes back | |
+//! | I9 | no record is newer than the revision, and no revision newer than the applied index | 6 |
+//! | I10 | the events are the difference of the visible states, and the revision moves exactly when there is one | 8 |
+//! | I11 | history, registrations and kept answers stay within their bounds | |
+//! | I12 | a lifecycle takes only steps that it has, and an incarnation never falls | 1 |
+//! | I13 | a rejected command changes nothing visible | 5 |
+//! | I14 | the feature level never falls | |
+//! | I15 | policies, settings and weights are within their ranges | |
+//! | I16 | what is derived equals what the records say | |
+
+use crate::{
+    Applied, Assignment, Event, Key, Kind, Lifecycle, Outcome, Record, ServerStatus, State, limits,
+};
+use std::{collections::BTreeMap, fmt};
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in the table of this module.
+    pub number: u32,
+    /// The values that break it.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "I{}: {}", self.number, self.what)
+    }
+}
+
+#[derive(Default)]
+struct Found(Vec<Violation>);
+
+impl Found {
+    fn check(&mut self, number: u32, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(Violation {
+                number,
+                what: what(),
+            });
+        }
+    }
+}
+
+/// Checks one state by itself.
+#[must_use]
+pub fn check(state: &State) -> Vec<Violation> {
+    let mut found = Found::default();
+    assignments(state, &mut found);
+    instances(state, &mut found);
+    bounds(state, &mut found);
+    revisions(state, &mut found);
+    derived(state, &mut found);
+    found.0
+}
+
+/// Checks what one entry made of `before`.
+#[must_use]
+pub fn check_step(before: &State, after: &State, applied: &Applied) -> Vec<Violation> {
+    let mut found = Found(check(after));
+    assignment_steps(before, after, &mut found);
+    node_steps(before, after, &mut found);
+    let difference = visible_difference(before, after);
+    found.check(10, difference == applied.events, || {
+        format!("difference {difference:?}, events {:?}", applied.events)
+    });
+    let moved = before.revision != after.revision;
+    found.check(10, moved != applied.events.is_empty(), || {
+        format!(
+            "revision {} to {} with {} events",
+            before.revision,
+            after.revision,
+            applied.events.len()
+        )
+    });
+    if let Outcome::Rejected(reject) = &applied.outcome {
+        found.check(13, difference.is_empty(), || {
+            format!("{reject} changed {difference:?}")
+        });
+    }
+    let levels = (before.settings.feature_level, after.settings.feature_level);
+    found.check(14, levels.0 <= levels.1, || {
+        format!("{} to {}", levels.0, levels.1)
+    });
+    found.0
+}
+
+fn assignments(state: &State, found: &mut Found) {
+    for service in state
+        .services
+        .values()
+        .filter(|service| service.kind() == Kind::Primary)
+    {
+        let known = state.assignments.contains_key(&service.name);
+        found.check(5, known, || format!("{} has no assignment", service.name));
+    }
+    for (name, now) in &state.assignments {
+        let vacant = now.primary.is_none() && now.in_sync.is_empty();
+        let owned = state
+            .services
+            .get(name)
+            .is_some_and(|s| s.kind() == Kind::Primary);
+        found.check(5, owned || vacant, || {
+            format!("{now:?} without its service")
+        });
+        let Some(primary) = now.primary else {
+            found.check(4, now.in_sync.is_empty(), || format!("{now:?}"));
+            continue;
+        };
+        let present = state
+            .nodes
+            .get(&primary.node)
+            .is_some_and(|node| node.is_present());
+        let placed = state.instance(name, primary.node).is_some();
+        found.check(3, present && placed, || format!("{now:?}"));
+        let all_placed = now
+            .in_sync
+            .iter()
+            .all(|node| state.instance(name, *node).is_some());
+        found.check(4, all_placed && now.in_sync.contains(&primary.node), || {
+            format!("{now:?}")
+        });
+    }
+}
+
+fn instances(state: &State, found: &mut Found) {
+    for instance in state.instances.values().flat_map(BTreeMap::values) {
+        let service = state.services.contains_key(&instance.service);
+        let node = state
+            .nodes
+            .get(&instance.node)
+            .is_some_and(|node| node.is_present());
+        found.check(6, service && node, || format!("{instance:?}"));
+    }
+    let mut names = BTreeMap::new();
+    for node in state.nodes.values().filter(|node| node.is_present()) {
+        let other = names.insert(&node.name, node.id);
+        found.check(7, other.is_none(), || {
+            format!("{} names {} and {other:?}", node.name, node.id)
+        });
+    }
+}
+
+fn bounds(state: &State, found: &mut Found) {
+    let within = |count: usize, max: u32| count <= usize::try_from(max).unwrap_or(usize::MAX);
+    let settings = &state.settings;
+    found.check(
+        11,
+        within(state.history.len(), settings.history_max),
+        || "history".to_owned(),
+    );
+    found.check(
+        11,
+        within(state.clients.len(), settings.clients_max),
+        || "clients".to_owned(),
+    );
+    for client in state.clients.values() {
+        let kept = client.answers.len();
+        found.check(11, kept <= limits::CLIENT_WINDOW_MAX, || {
+            format!("client {}", client.id)
+        });
+    }
+    found.check(15, settings.validate().is_ok(), || format!("{settings:?}"));
+    for service in state.services.values() {
+        found.check(15, service.policy.validate().is_ok(), || {
+            format!("{service:?}")
+        });
+    }
+    for node in state.nodes.values() {
+        found.check(15, node.weight <= limits::WEIGHT_MAX, || {
+            format!("{node:?}")
+        });
+    }
+}
+
+fn revisions(state: &State, found: &mut Found) {
+    found.check(9, state.revision.0 <= state.applied.0, || {
+        format!("revision {} after index {}", state.revision, state.applied)
+    });
+    for record in state.records() {
+        let modified = match &record {
+            Record::Settings(settings) => settings.modified,
+            Record::Server(server) => server.modified,
+            Record::Node(node) => node.modified,
+            Record::Service(service) => service.modified,
+            Record::Assignment(assignment) => assignment.modified,
+            Record::Instance(instance) => instance.modified,
+            Record::Pin(pin) => pin.modified,
+            Record::History(entry) => entry.revision,
+            Record::Client(_) => continue,
+        };
+        found.check(9, modified <= state.revision, || format!("{record:?}"));
+    }
+}
+
+fn derived(state: &State, found: &mut Found) {
+    let mut rebuilt = State::default();
+    for record in state.records() {
+        rebuilt.put(record);
+    }
+    found.check(16, rebuilt.derived == state.derived, || {
+        "derived data differ".to_owned()
+    });
+}
+
+fn assignment_steps(before: &State, after: &State, found: &mut Found) {
+    for (name, was) in &before.assignments {
+        let Some(now) = after.assignments.get(name) else {
+            found.check(1, false, || format!("assignment of {name} was forgotten"));
+            continue;
+        };
+        let same_holder = was.primary == now.primary || now.primary.is_none();
+        let grown = now.epoch == was.epoch.next();
+        let epochs = if same_holder {
+            now.epoch == was.epoch || grown
+        } else {
+            grown
+        };
+        found.check(1, epochs, || describe(was, now));
+        let losses = now.loss == was.loss || (now.loss == was.loss.next() && grown);
+        found.check(2, losses, || describe(was, now));
+    }
+}
+
+fn describe(was: &Assignment, now: &Assignment) -> String {
+    format!("{was:?} became {now:?}")
+}
+
+fn node_steps(before: &State, after: &State, found: &mut Found) {
+    for (id, was) in &before.nodes {
+        let Some(now) = after.nodes.get(id) else {
+            found.check(8, false, || format!("node {id} was forgotten"));
+            continue;
+        };
+        let removed = now.lifecycle == Lifecycle::Removed;
+        let allowed = was.lifecycle == now.lifecycle
+            || was.lifecycle.may_become(now.lifecycle)
+            || (was.is_present() && removed);
+        found.check(12, allowed, || {
+            format!("node {id}: {} to {}", was.lifecycle, now.lifecycle)
+        });
+        found.check(12, was.incarnation <= now.incarnation, || {
+            format!("node {id}")
+        });
+    }
+    let last = before.nodes.last_key_value().map(|(id, _)| *id);
+    for id in after
+        .nodes
+        .keys()
+        .filter(|id| !before.nodes.contains_key(id))
+    {
+        found.check(8, Some(*id) > last, || format!("node {id} was used before"));
+    }
+    for (id, was) in before
+        .servers
+        .iter()
+        .filter(|(_, s)| s.status == ServerStatus::Retired)
+    {
+        let still = after
+            .servers
+            .get(id)
+            .is_some_and(|now| now.status == was.status);
+        found.check(8, still, || format!("server {id} came back"));
+    }
+}
+
+fn visible_difference(before: &State, after: &State) -> Vec<Event> {
+    let rows = |state: &State| -> BTreeMap<Key, Record> {
+        let visible = state.records().filter(|record| record.key().is_visible());
+        visible.map(|record| (record.key(), record)).collect()
+    };
+    let (before, after) = (rows(before), rows(after));
+    let gone = before.keys().filter(|key| !after.contains_key(key));
+    let gone = gone.map(|key| Event {
+        key: key.clone(),
+        after: None,
+    });
+    let other = after
+        .iter()
+        .filter(|(key, record)| before.get(key) != Some(record));
+    let other = other.map(|(key, record)| Event {
+        key: key.clone(),
+        after: Some(record.clone()),
+    });
+    let mut events: Vec<Event> = gone.chain(other).collect();
+    events.sort_by(|a, b| a.key.cmp(&b.key));
+    events
+}

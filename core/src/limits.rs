@@ -1,0 +1,30 @@
+//! Bounds on everything that can grow. A request over one of them is rejected; none of them is a target.
+
+/// Longest name of a node, service or zone, in bytes: a DNS label.
+pub const NAME_BYTES_MAX: usize = 63;
+/// Longest note (reason, comment), in bytes.
+pub const NOTE_BYTES_MAX: usize = 512;
+/// Most attributes on one node or instance.
+pub const ATTRIBUTES_MAX: usize = 32;
+/// Longest attribute value, in bytes.
+pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 1024;
+/// All attributes of one node or instance together, in bytes. Keeps a record well below one stored row.
+pub const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
+/// Longest host part of an endpoint, in bytes: what DNS allows.
+pub const HOST_BYTES_MAX: usize = 253;
+/// Most nodes, removed ones included (a removed node's id stays known).
+pub const NODES_MAX: usize = 100_000;
+/// Most services.
+pub const SERVICES_MAX: usize = 10_000;
+/// Most instances over all services.
+pub const INSTANCES_MAX: usize = 4_000_000;
+/// Most servers ever admitted (a retired server's id stays known).
+pub const SERVERS_MAX: usize = 1_000;
+/// Most commands in one batch.
+pub const BATCH_COMMANDS_MAX: usize = 4_096;
+/// Most answers kept for one client: how many requests it may have under way at once.
+pub const CLIENT_WINDOW_MAX: usize = 512;
+/// Largest weight of a node. Weights are relative, 100 is usual.
+pub const WEIGHT_MAX: u32 = 100_000;
+
+const _: () = assert!(ATTRIBUTE_VALUE_BYTES_MAX < ATTRIBUTES_BYTES_MAX);

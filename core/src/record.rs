@@ -1,0 +1,111 @@
+//! The state as rows: what watchers are sent, what checkpoints write and what snapshots carry.
+
+use crate::{
+    Assignment, Client, ClientId, HistoryEntry, Instance, Node, NodeId, Pin, Revision, ServerId,
+    ServerRecord, Service, ServiceName, Settings,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+
+/// Names one record of the state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Key {
+    /// The cluster's settings.
+    Settings,
+    /// A server.
+    Server(ServerId),
+    /// A node.
+    Node(NodeId),
+    /// A service.
+    Service(ServiceName),
+    /// The assignment of a service with a primary.
+    Assignment(ServiceName),
+    /// An instance.
+    Instance(ServiceName, NodeId),
+    /// A pin.
+    Pin(NodeId),
+    /// An entry of the history.
+    History(Revision),
+    /// A client's registration.
+    Client(ClientId),
+}
+
+impl Key {
+    /// Whether watchers are told of it, and whether it counts for the revision.
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        !matches!(self, Self::History(_) | Self::Client(_))
+    }
+
+    /// The service that the record belongs to, if it belongs to one.
+    #[must_use]
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Service(name) | Self::Assignment(name) | Self::Instance(name, _) => Some(name),
+            Self::Settings
+            | Self::Server(_)
+            | Self::Node(_)
+            | Self::Pin(_)
+            | Self::History(_)
+            | Self::Client(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings => write!(f, "settings"),
+            Self::Server(id) => write!(f, "server {id}"),
+            Self::Node(id) => write!(f, "node {id}"),
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Assignment(name) => write!(f, "assignment of {name}"),
+            Self::Instance(service, node) => write!(f, "instance of {service} on node {node}"),
+            Self::Pin(node) => write!(f, "pin of node {node}"),
+            Self::History(revision) => write!(f, "history at {revision}"),
+            Self::Client(id) => write!(f, "client {id}"),
+        }
+    }
+}
+
+/// One record of the state. Shared, so that a reader keeps what it saw without copying it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The cluster's settings.
+    Settings(Arc<Settings>),
+    /// A server.
+    Server(Arc<ServerRecord>),
+    /// A node.
+    Node(Arc<Node>),
+    /// A service.
+    Service(Arc<Service>),
+    /// The assignment of a service with a primary.
+    Assignment(Arc<Assignment>),
+    /// An instance.
+    Instance(Arc<Instance>),
+    /// A pin.
+    Pin(Arc<Pin>),
+    /// An entry of the history.
+    History(Arc<HistoryEntry>),
+    /// A client's registration.
+    Client(Arc<Client>),
+}
+
+impl Record {
+    /// The key under which it stands.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Settings(_) => Key::Settings,
+            Self::Server(server) => Key::Server(server.id),
+            Self::Node(node) => Key::Node(node.id),
+            Self::Service(service) => Key::Service(service.name.clone()),
+            Self::Assignment(assignment) => Key::Assignment(assignment.service.clone()),
+            Self::Instance(instance) => Key::Instance(instance.service.clone(), instance.node),
+            Self::Pin(pin) => Key::Pin(pin.node),
+            Self::History(entry) => Key::History(entry.revision),
+            Self::Client(client) => Key::Client(client.id),
+        }
+    }
+}
