@@ -1,0 +1,20 @@
+//! A library to preload into a program (`LD_PRELOAD`): it writes down, in one order, everything that the program does to
+//! the files below one folder and that decides what is there after the power was cut. The folder is named by
+//! `TENURE_RECORDER_FOLDER` (absolute and free of symbolic links), the trace by `TENURE_RECORDER_TRACE`. What the program
+//! writes to the file `TENURE_RECORDER_MARKS` becomes marks in the same order: "entry 7 was acknowledged" stands after the
+//! sync that it rests on, or the trace shows that it does not.
+//!
+//! Only calls through the C library are seen. The test that uses a trace must therefore compare the folder that was left
+//! behind with the one that the trace leads to: a call that went past us shows up there.
+
+// Taking over functions of the C library and calling the kernel has no safe form; nothing but tests loads this.
+#![allow(unsafe_code)]
+
+mod contents;
+mod names;
+// The image builder includes this file too, and is the one that decodes.
+#[allow(dead_code)]
+mod record;
+mod system;
+mod trace;
+mod watch;

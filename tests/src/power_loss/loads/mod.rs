@@ -1,0 +1,3 @@
+//! The programs that are cut off: what each does to its folder, and what must be there afterwards.
+
+pub mod files;

@@ -1,0 +1,271 @@
+//! Cutting the power after every operation of a trace, and looking at what is left.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+};
+
+use super::{Treatment, disk::Disk, image::Image, marks::Progress, run, trace::Record};
+
+/// What opening an image came to.
+#[derive(Clone, Debug)]
+pub enum Opened<S> {
+    /// It could be opened, and this was in it.
+    As(S),
+    /// It was refused, with this error.
+    Refused(String),
+    /// The code that opens panicked.
+    Panicked(String),
+}
+
+/// How often each thing happened in a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Points of the trace at which the power was cut.
+    pub boundaries: usize,
+    /// Cuts: boundaries times treatments.
+    pub cuts: usize,
+    /// Different images among them; each was opened once.
+    pub images: usize,
+    /// Images that held something which opening removed.
+    pub repaired: usize,
+    /// Images that were refused.
+    pub refused: usize,
+    /// Cuts after which something promised was missing, or something was there that nobody had asked for.
+    pub broken: usize,
+    /// Images at whose opening the code panicked.
+    pub panicked: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            boundaries,
+            cuts,
+            images,
+            repaired,
+            refused,
+            broken,
+            panicked,
+        } = self;
+        write!(
+            f,
+            "{boundaries} boundaries, {cuts} cuts, {images} images opened: {repaired} repaired, "
+        )?;
+        write!(
+            f,
+            "{refused} refused, {panicked} panicked; {broken} cuts broke a promise"
+        )
+    }
+}
+
+/// The outcome of a sweep.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How often each thing happened.
+    pub counts: Counts,
+    /// Some of the refusals, panics and broken promises, each with the cut that shows it.
+    pub complaints: Vec<String>,
+}
+
+impl Report {
+    const KEPT: usize = 20;
+
+    fn complain(&mut self, text: impl FnOnce() -> String) {
+        if self.complaints.len() < Self::KEPT {
+            self.complaints.push(text());
+        }
+    }
+}
+
+/// The store under test, as a sweep sees it.
+pub trait Subject: Sync {
+    /// What is in an opened store.
+    type State: Send;
+
+    /// Opens the store in `folder`, reads everything in it and closes it; an error is a refusal.
+    ///
+    /// # Errors
+    /// With the text of the store's error.
+    fn open(&self, folder: &Path) -> Result<Self::State, String>;
+
+    /// Whether `state` is one that a store may be in whose user was at `progress` when the power went.
+    ///
+    /// # Errors
+    /// With what is missing or surplus.
+    fn judge(&self, state: &Self::State, progress: Progress) -> Result<(), String>;
+
+    /// Whether opening took something away, given the folder before and after it.
+    fn repaired(&self, before: &Image, after: &Image) -> bool;
+}
+
+/// One power cut of a sweep.
+struct Cut {
+    after: usize,
+    treatment: Treatment,
+    progress: Progress,
+    image: u64,
+}
+
+/// What came of one image.
+struct Seen<S> {
+    opened: Opened<S>,
+    repaired: bool,
+}
+
+/// Cuts the power before the first operation of `trace` and after each, in every way that `treatments` names for that
+/// point, opens each different folder once and judges it for every cut that leads to it.
+///
+/// # Errors
+/// When the trace cannot be played or an image cannot be written; what the subject does is in the report.
+pub fn sweep<S: Subject>(
+    subject: &S,
+    before: &Image,
+    trace: &[Record],
+    treatments: impl Fn(usize) -> Vec<Treatment>,
+) -> io::Result<Report> {
+    let (give, take) = mpsc::sync_channel::<(u64, Image)>(8);
+    let take = Mutex::new(take);
+    let seen = Mutex::new(BTreeMap::new());
+    let cuts = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers())
+            .map(|_| scope.spawn(|| open_all(subject, &take, &seen)))
+            .collect();
+        let cuts = cut_everywhere(before, trace, treatments, |number, image| {
+            let sent = give.send((number, image));
+            sent.map_err(|_| io::Error::other("the threads that open images have ended"))
+        });
+        drop(give);
+        for worker in workers {
+            worker
+                .join()
+                .map_err(|_| io::Error::other("a thread that opens images panicked"))??;
+        }
+        cuts
+    })?;
+    let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(judge_all(subject, &cuts, &seen, trace))
+}
+
+fn workers() -> usize {
+    thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
+}
+
+fn cut_everywhere(
+    before: &Image,
+    trace: &[Record],
+    treatments: impl Fn(usize) -> Vec<Treatment>,
+    mut open: impl FnMut(u64, Image) -> io::Result<()>,
+) -> io::Result<Vec<Cut>> {
+    let mut disk = Disk::from_image(before)?;
+    let mut progress = Progress::default();
+    let mut cuts = Vec::new();
+    let mut known = HashSet::new();
+    for after in 0..=trace.len() {
+        if let Some(record) = after.checked_sub(1).map(|last| &trace[last]) {
+            disk.apply(record)?;
+            progress.apply(record)?;
+        }
+        for treatment in treatments(after) {
+            let image = disk.after_cut(treatment);
+            let number = image.fingerprint();
+            cuts.push(Cut {
+                after,
+                treatment,
+                progress,
+                image: number,
+            });
+            if known.insert(number) {
+                open(number, image)?;
+            }
+        }
+    }
+    Ok(cuts)
+}
+
+type Images = Mutex<mpsc::Receiver<(u64, Image)>>;
+
+fn open_all<S: Subject>(
+    subject: &S,
+    images: &Images,
+    seen: &Mutex<BTreeMap<u64, Seen<S::State>>>,
+) -> io::Result<()> {
+    loop {
+        let next = images.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, image)) = next else {
+            return Ok(());
+        };
+        let folder = run::scratch()?;
+        image.write(folder.path())?;
+        let opened = match catch_unwind(AssertUnwindSafe(|| subject.open(folder.path()))) {
+            Ok(Ok(state)) => Opened::As(state),
+            Ok(Err(error)) => Opened::Refused(error),
+            Err(panic) => Opened::Panicked(said(panic.as_ref())),
+        };
+        let repaired = subject.repaired(&image, &Image::read(folder.path())?);
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(number, Seen { opened, repaired });
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a text")
+        .to_owned()
+}
+
+fn judge_all<S: Subject>(
+    subject: &S,
+    cuts: &[Cut],
+    seen: &BTreeMap<u64, Seen<S::State>>,
+    trace: &[Record],
+) -> Report {
+    let mut report = Report::default();
+    let mut told = HashSet::new();
+    report.counts.boundaries = trace.len() + 1;
+    report.counts.cuts = cuts.len();
+    report.counts.images = seen.len();
+    report.counts.repaired = seen.values().filter(|seen| seen.repaired).count();
+    for cut in cuts {
+        let first = told.insert(cut.image);
+        let outcome = seen.get(&cut.image).map(|seen| &seen.opened);
+        let (counter, text) = match outcome.expect("every image was opened") {
+            Opened::As(state) => match subject.judge(state, cut.progress) {
+                Ok(()) => continue,
+                Err(text) => (&mut report.counts.broken, text),
+            },
+            Opened::Refused(_) | Opened::Panicked(_) if !first => continue,
+            Opened::Refused(text) => (&mut report.counts.refused, format!("refused: {text}")),
+            Opened::Panicked(text) => (&mut report.counts.panicked, format!("panicked: {text}")),
+        };
+        *counter += 1;
+        report.complain(|| format!("{}: {text}", describe(cut, trace)));
+    }
+    report
+}
+
+fn describe(cut: &Cut, trace: &[Record]) -> String {
+    let Cut {
+        after,
+        treatment,
+        progress,
+        image: _,
+    } = cut;
+    let last = after.checked_sub(1).map(|last| &trace[last]);
+    let last = last.map_or("nothing".to_owned(), |last| {
+        let path = String::from_utf8_lossy(&last.path);
+        format!("{:?} {path} {}+{}", last.kind, last.offset, last.length)
+    });
+    let Progress {
+        begun,
+        acknowledged,
+    } = progress;
+    format!(
+        "cut after operation {after} ({last}), {treatment:?}, begun {begun}, acknowledged {acknowledged}"
+    )
+}
