@@ -36,30 +36,18 @@ impl Chaos {
     }
 }
 
-/// Cut the power at every write boundary.
+/// Cut the power at every write and sync of the storage, in every way that matters.
 #[derive(Debug, Args)]
-pub struct PowerLoss {
-    /// Repeats the run that printed this seed.
-    #[arg(long)]
-    seed: Option<u64>,
-}
+pub struct PowerLoss {}
 
 impl PowerLoss {
-    /// Runs `storage/tests/power_loss.rs` with `TENURE_POWER_LOSS=full`, and
-    /// `TENURE_POWER_LOSS_SEED`.
+    /// Runs `tests/power_loss.rs` with `TENURE_POWER_LOSS_FULL=1`.
     ///
     /// # Errors
-    /// When an image of the disk loses what was acknowledged; the output names the seed.
+    /// When an image of the disk lacks what was acknowledged.
     pub fn run(&self) -> Result<(), Failure> {
-        timed("power loss", || self.command().stage("power loss"))
-    }
-
-    fn command(&self) -> Cargo {
-        let command = one_test("tenure-storage", "power_loss").env("TENURE_POWER_LOSS", "full");
-        match self.seed {
-            Some(seed) => command.env("TENURE_POWER_LOSS_SEED", seed.to_string()),
-            None => command,
-        }
+        let command = one_test("tenure-tests", "power_loss").env("TENURE_POWER_LOSS_FULL", "1");
+        timed("power loss", || command.stage("power loss"))
     }
 }
 
