@@ -231,6 +231,7 @@ fn syncing(fd: c_int, partly: bool, real: impl Fn() -> c_long) -> c_int {
     let Some((watch, target)) = watched(fd) else {
         return real() as c_int;
     };
+    std::thread::sleep(watch.sync_time);
     let turn = Turn::take(watch);
     let answer = real();
     if answer == 0 {

@@ -4,6 +4,9 @@
 //! writes to the file `TENURE_RECORDER_MARKS` becomes marks in the same order: "entry 7 was acknowledged" stands after the
 //! sync that it rests on, or the trace shows that it does not.
 //!
+//! `TENURE_RECORDER_SYNC_MICROS` makes every sync take at least so long, as on a real disk. An acknowledgement that does
+//! not wait for its sync then comes before it in the trace, and not after it by luck.
+//!
 //! Only calls through the C library are seen. The test that uses a trace must therefore compare the folder that was left
 //! behind with the one that the trace leads to: a call that went past us shows up there.
 

@@ -4,6 +4,7 @@ use std::{
     ffi::{CStr, OsString},
     os::unix::ffi::OsStringExt,
     sync::OnceLock,
+    time::Duration,
 };
 
 use libc::c_int;
@@ -16,6 +17,8 @@ pub(crate) struct Watch {
     marks: Vec<u8>,
     /// The trace file, open for appending.
     pub(crate) trace: c_int,
+    /// How long a sync takes at least.
+    pub(crate) sync_time: Duration,
 }
 
 /// A watched file that the program has open.
@@ -40,6 +43,10 @@ impl Watch {
         let marks = std::env::var_os("TENURE_RECORDER_MARKS")
             .map(OsString::into_vec)
             .unwrap_or_default();
+        let micros = std::env::var("TENURE_RECORDER_SYNC_MICROS")
+            .ok()
+            .and_then(|micros| micros.parse().ok());
+        let sync_time = Duration::from_micros(micros.unwrap_or(0));
         let Some(trace) = std::env::var_os("TENURE_RECORDER_TRACE") else {
             system::give_up("TENURE_RECORDER_FOLDER is set but TENURE_RECORDER_TRACE is not");
         };
@@ -54,7 +61,12 @@ impl Watch {
             0o600
         );
         match c_int::try_from(trace) {
-            Ok(trace) if trace >= 0 => Some(Self { root, marks, trace }),
+            Ok(trace) if trace >= 0 => Some(Self {
+                root,
+                marks,
+                trace,
+                sync_time,
+            }),
             _ => system::give_up("cannot open the file that TENURE_RECORDER_TRACE names"),
         }
     }

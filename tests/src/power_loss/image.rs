@@ -109,7 +109,9 @@ fn read_pages(path: &Path) -> io::Result<Pages> {
     let mut pages = Pages::default();
     pages.set_length(bytes.len() as u64);
     for (number, page) in (0..).zip(bytes.chunks(usize::try_from(PAGE).expect("small"))) {
-        pages.write(number * PAGE, page);
+        if page.iter().any(|byte| *byte != 0) {
+            pages.write(number * PAGE, page);
+        }
     }
-    Ok(pages.plain())
+    Ok(pages)
 }

@@ -13,6 +13,7 @@
 //! names change in the order in which the program changed them.
 
 pub mod chance;
+pub mod damage;
 pub mod disk;
 pub mod image;
 pub mod loads;

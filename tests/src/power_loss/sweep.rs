@@ -31,8 +31,8 @@ pub struct Counts {
     pub cuts: usize,
     /// Different images among them; each was opened once.
     pub images: usize,
-    /// Images that held something which opening removed.
-    pub repaired: usize,
+    /// Images in which opening changed something: a repair, or the files that a first start makes.
+    pub changed: usize,
     /// Images that were refused.
     pub refused: usize,
     /// Cuts after which something promised was missing, or something was there that nobody had asked for.
@@ -47,14 +47,14 @@ impl fmt::Display for Counts {
             boundaries,
             cuts,
             images,
-            repaired,
+            changed,
             refused,
             broken,
             panicked,
         } = self;
         write!(
             f,
-            "{boundaries} boundaries, {cuts} cuts, {images} images opened: {repaired} repaired, "
+            "{boundaries} boundaries, {cuts} cuts, {images} images opened: {changed} changed, "
         )?;
         write!(
             f,
@@ -99,8 +99,11 @@ pub trait Subject: Sync {
     /// With what is missing or surplus.
     fn judge(&self, state: &Self::State, progress: Progress) -> Result<(), String>;
 
-    /// Whether opening took something away, given the folder before and after it.
-    fn repaired(&self, before: &Image, after: &Image) -> bool;
+    /// Uses the store in `folder` as a server would that found `state` there, and looks whether what it adds is kept.
+    ///
+    /// # Errors
+    /// With what went wrong.
+    fn go_on(&self, folder: &Path, state: &Self::State) -> Result<(), String>;
 }
 
 /// One power cut of a sweep.
@@ -112,9 +115,12 @@ struct Cut {
 }
 
 /// What came of one image.
-struct Seen<S> {
-    opened: Opened<S>,
-    repaired: bool,
+pub(super) struct Seen<S> {
+    pub(super) opened: Opened<S>,
+    /// Opening changed files.
+    changed: bool,
+    /// What went wrong afterwards.
+    pub(super) afterwards: Result<(), String>,
 }
 
 /// Cuts the power before the first operation of `trace` and after each, in every way that `treatments` names for that
@@ -151,7 +157,7 @@ pub fn sweep<S: Subject>(
     Ok(judge_all(subject, &cuts, &seen, trace))
 }
 
-fn workers() -> usize {
+pub(super) fn workers() -> usize {
     thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
@@ -199,17 +205,35 @@ fn open_all<S: Subject>(
         let Ok((number, image)) = next else {
             return Ok(());
         };
-        let folder = run::scratch()?;
-        image.write(folder.path())?;
-        let opened = match catch_unwind(AssertUnwindSafe(|| subject.open(folder.path()))) {
-            Ok(Ok(state)) => Opened::As(state),
-            Ok(Err(error)) => Opened::Refused(error),
-            Err(panic) => Opened::Panicked(said(panic.as_ref())),
-        };
-        let repaired = subject.repaired(&image, &Image::read(folder.path())?);
+        let outcome = look_at(subject, &image)?;
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(number, Seen { opened, repaired });
+        seen.insert(number, outcome);
     }
+}
+
+pub(super) fn look_at<S: Subject>(subject: &S, image: &Image) -> io::Result<Seen<S::State>> {
+    let folder = run::scratch()?;
+    let path = folder.path();
+    image.write(path)?;
+    let opened = match catch_unwind(AssertUnwindSafe(|| subject.open(path))) {
+        Ok(Ok(state)) => Opened::As(state),
+        Ok(Err(error)) => Opened::Refused(error),
+        Err(panic) => Opened::Panicked(said(panic.as_ref())),
+    };
+    let changed = *image != Image::read(path)?;
+    let afterwards = match &opened {
+        Opened::As(state) => catch_unwind(AssertUnwindSafe(|| subject.go_on(path, state)))
+            .unwrap_or_else(|panic| Err(format!("going on panicked: {}", said(panic.as_ref())))),
+        Opened::Refused(error) if changed => {
+            Err(format!("it refused ({error}), but changed files"))
+        }
+        Opened::Refused(_) | Opened::Panicked(_) => Ok(()),
+    };
+    Ok(Seen {
+        opened,
+        changed,
+        afterwards,
+    })
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
@@ -230,17 +254,21 @@ fn judge_all<S: Subject>(
     report.counts.boundaries = trace.len() + 1;
     report.counts.cuts = cuts.len();
     report.counts.images = seen.len();
-    report.counts.repaired = seen.values().filter(|seen| seen.repaired).count();
+    report.counts.changed = seen.values().filter(|seen| seen.changed).count();
     for cut in cuts {
         let first = told.insert(cut.image);
-        let outcome = seen.get(&cut.image).map(|seen| &seen.opened);
-        let (counter, text) = match outcome.expect("every image was opened") {
-            Opened::As(state) => match subject.judge(state, cut.progress) {
+        let seen = seen.get(&cut.image).expect("every image was opened");
+        let afterwards = seen.afterwards.clone();
+        let (counter, text) = match &seen.opened {
+            Opened::As(state) => match subject.judge(state, cut.progress).and(afterwards) {
                 Ok(()) => continue,
                 Err(text) => (&mut report.counts.broken, text),
             },
             Opened::Refused(_) | Opened::Panicked(_) if !first => continue,
-            Opened::Refused(text) => (&mut report.counts.refused, format!("refused: {text}")),
+            Opened::Refused(text) => match afterwards {
+                Ok(()) => (&mut report.counts.refused, format!("refused: {text}")),
+                Err(text) => (&mut report.counts.broken, text),
+            },
             Opened::Panicked(text) => (&mut report.counts.panicked, format!("panicked: {text}")),
         };
         *counter += 1;

@@ -1,3 +1,4 @@
 //! The programs that are cut off: what each does to its folder, and what must be there afterwards.
 
 pub mod files;
+pub mod log;

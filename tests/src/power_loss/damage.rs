@@ -1,0 +1,206 @@
+//! Damage to an otherwise intact folder: bits that flipped, pages that were lost, files that are gone.
+
+use std::{fmt, io, thread};
+
+use super::{
+    chance::Chance,
+    image::Image,
+    pages::PAGE,
+    sweep::{self, Opened, Subject},
+    trace::{Kind, Record},
+};
+
+/// A damaged folder.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// What was done to it.
+    pub what: String,
+    /// The folder.
+    pub image: Image,
+    /// The damage is in what was written last: no program can tell it from a write that the power cut.
+    pub at_tail: bool,
+}
+
+/// How often each thing happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Damaged folders that were opened.
+    pub images: usize,
+    /// Refused, with no file changed.
+    pub refused: usize,
+    /// Opened with everything in place: the damage was in bytes that say nothing.
+    pub harmless: usize,
+    /// Opened without what was written last, whose damage looks like a cut write.
+    pub taken_for_a_cut: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            images,
+            refused,
+            harmless,
+            taken_for_a_cut,
+        } = self;
+        write!(
+            f,
+            "{images} damaged folders: {refused} refused unchanged, {harmless} harmless, "
+        )?;
+        write!(f, "{taken_for_a_cut} at the tail and taken for a cut write")
+    }
+}
+
+/// Opens every damaged folder, and answers with the counts and with what went wrong. `intact` is what is in the folder
+/// without the damage.
+///
+/// # Errors
+/// When a folder cannot be written.
+pub fn try_all<S: Subject>(
+    subject: &S,
+    intact: &S::State,
+    damaged: &[Damaged],
+) -> io::Result<(Counts, Vec<String>)>
+where
+    S::State: PartialEq + Sync,
+{
+    let share = damaged.len().div_ceil(sweep::workers()).max(1);
+    let outcomes: io::Result<Vec<_>> = thread::scope(|scope| {
+        let workers: Vec<_> = damaged
+            .chunks(share)
+            .map(|part| scope.spawn(|| try_some(subject, intact, part)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a panic of the subject is caught"))
+            .collect()
+    });
+    let mut total = (Counts::default(), Vec::new());
+    for (counts, wrong) in outcomes? {
+        total.0.images += counts.images;
+        total.0.refused += counts.refused;
+        total.0.harmless += counts.harmless;
+        total.0.taken_for_a_cut += counts.taken_for_a_cut;
+        total.1.extend(wrong);
+    }
+    Ok(total)
+}
+
+fn try_some<S: Subject>(
+    subject: &S,
+    intact: &S::State,
+    damaged: &[Damaged],
+) -> io::Result<(Counts, Vec<String>)>
+where
+    S::State: PartialEq,
+{
+    let (mut counts, mut wrong) = (
+        Counts {
+            images: damaged.len(),
+            ..Counts::default()
+        },
+        Vec::new(),
+    );
+    for Damaged {
+        what,
+        image,
+        at_tail,
+    } in damaged
+    {
+        let seen = sweep::look_at(subject, image)?;
+        match (seen.opened, seen.afterwards) {
+            (Opened::Panicked(text), _) => wrong.push(format!("{what}: panicked: {text}")),
+            (_, Err(text)) => wrong.push(format!("{what}: {text}")),
+            (Opened::Refused(_), Ok(())) => counts.refused += 1,
+            (Opened::As(state), Ok(())) if state == *intact => counts.harmless += 1,
+            (Opened::As(_), Ok(())) if *at_tail => counts.taken_for_a_cut += 1,
+            (Opened::As(_), Ok(())) => wrong.push(format!(
+                "{what}: opened, but something is missing or different"
+            )),
+        }
+    }
+    Ok((counts, wrong))
+}
+
+/// The file that was written last, and where in it that write begins.
+fn tail(trace: &[Record]) -> Option<(&[u8], u64)> {
+    let last = trace
+        .iter()
+        .rfind(|record| record.kind == Kind::Write && !record.bytes.is_empty())?;
+    Some((&last.path, last.offset))
+}
+
+/// `count` copies of `image`, each with one bit flipped in a file whose path begins with `within` and in a place where
+/// something was written.
+#[must_use]
+pub fn flips(image: &Image, trace: &[Record], within: &str, count: usize) -> Vec<Damaged> {
+    let mut chance = Chance::new(count as u64);
+    let mut places = Vec::new();
+    for (path, pages) in image.0.iter().filter(|(path, _)| path.starts_with(within)) {
+        let runs = pages.iter().flat_map(super::pages::Pages::runs);
+        let written =
+            runs.flat_map(|(start, run)| (start..).zip(run).filter(|(_, byte)| *byte != 0));
+        places.extend(written.map(|(offset, _)| (path, offset)));
+    }
+    let mut damaged = Vec::new();
+    while damaged.len() < count && !places.is_empty() {
+        let (path, offset) = places.swap_remove(chance.up_to(places.len() - 1));
+        let bit = chance.below(8);
+        let mut image = image.clone();
+        if let Some(Some(pages)) = image.0.get_mut(path) {
+            let byte = pages.read(offset..offset + 1)[0] ^ (1 << bit);
+            pages.write(offset, &[byte]);
+        }
+        let at_tail = tail(trace).is_some_and(|(file, start)| {
+            path.as_os_str().as_encoded_bytes() == file && offset >= start
+        });
+        let what = format!("bit {bit} of byte {offset} of {} flipped", path.display());
+        damaged.push(Damaged {
+            what,
+            image,
+            at_tail,
+        });
+    }
+    damaged
+}
+
+/// A copy of `image` for every written page of the files whose path begins with `within`, with that page zero; and one
+/// for every such file, without it.
+#[must_use]
+pub fn losses(image: &Image, trace: &[Record], within: &str) -> Vec<Damaged> {
+    let mut damaged = Vec::new();
+    for (path, pages) in image
+        .0
+        .iter()
+        .filter(|(path, pages)| path.starts_with(within) && pages.is_some())
+    {
+        let is_last = |from: u64| {
+            tail(trace).is_some_and(|(file, start)| {
+                path.as_os_str().as_encoded_bytes() == file && from > start
+            })
+        };
+        for (start, run) in pages.iter().flat_map(super::pages::Pages::runs) {
+            for page in
+                (start..start + run.len() as u64).step_by(usize::try_from(PAGE).expect("small"))
+            {
+                let mut image = image.clone();
+                if let Some(Some(pages)) = image.0.get_mut(path) {
+                    pages.write_zeros(page, PAGE.min(pages.length() - page));
+                }
+                let what = format!("page at {page} of {} zeroed", path.display());
+                damaged.push(Damaged {
+                    what,
+                    image,
+                    at_tail: is_last(page + PAGE),
+                });
+            }
+        }
+        let mut image = image.clone();
+        image.0.remove(path);
+        damaged.push(Damaged {
+            what: format!("{} removed", path.display()),
+            image,
+            at_tail: false,
+        });
+    }
+    damaged
+}
