@@ -1,0 +1,8 @@
+//! What Tenure's benches have in common: servers as child processes that never outlive the bench,
+//! closed-loop load with latency histograms, and the conditions under which a figure was seen.
+
+pub mod conditions;
+pub mod load;
+pub mod ports;
+pub mod process;
+pub mod summary;
