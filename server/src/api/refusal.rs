@@ -1,0 +1,124 @@
+//! Refusals: every "no" of the API as a gRPC status with a typed [`v1::Refusal`] in its details.
+
+use crate::consensus::{MembershipError, Peer, ProposeError, ReadError};
+use tenure_core::Reject;
+use tenure_proto::{
+    refusal::status,
+    v1::{self, refusal::Reason},
+};
+use tonic::{Code, Status};
+
+fn refusal(reason: Reason, detail: impl Into<String>) -> v1::Refusal {
+    v1::Refusal { reason: reason.into(), detail: detail.into(), ..v1::Refusal::default() }
+}
+
+fn hint(peer: Peer) -> v1::ServerHint {
+    v1::ServerHint { id: peer.id.0, api: peer.api }
+}
+
+/// The request cannot be right.
+pub(super) fn invalid(why: impl ToString) -> Status {
+    status(Code::InvalidArgument, refusal(Reason::Invalid, why.to_string()))
+}
+
+/// What the call names does not exist.
+pub(super) fn not_found(what: impl ToString) -> Status {
+    status(Code::NotFound, refusal(Reason::NotFound, what.to_string()))
+}
+
+/// Too much of this is under way.
+pub(super) fn overloaded(what: impl ToString) -> Status {
+    status(Code::ResourceExhausted, refusal(Reason::Overloaded, what.to_string()))
+}
+
+/// The command was committed and changed nothing.
+pub(super) fn rejected(reject: &Reject) -> Status {
+    let told = v1::Refusal {
+        reject: Some(reject.into()),
+        ..refusal(Reason::Rejected, reject.to_string())
+    };
+    status(Code::FailedPrecondition, told)
+}
+
+/// The leader could not confirm that it still leads.
+pub(super) fn no_quorum(why: impl ToString) -> Status {
+    status(Code::Unavailable, refusal(Reason::NoQuorum, why.to_string()))
+}
+
+/// This server's state is older than the read allows.
+pub(super) fn too_stale(age_ms: u64, max_ms: u64, leader: Option<Peer>) -> Status {
+    let detail = if age_ms == u64::MAX {
+        format!("this server never knew its state to be current; {max_ms} ms were allowed")
+    } else {
+        format!("this server's state is {age_ms} ms old, {max_ms} ms were allowed")
+    };
+    let told = v1::Refusal {
+        age_ms,
+        leader: leader.map(hint),
+        ..refusal(Reason::TooStale, detail)
+    };
+    status(Code::Unavailable, told)
+}
+
+/// Why a proposal was not carried out.
+pub(super) fn propose(error: ProposeError) -> Status {
+    let detail = error.to_string();
+    match error {
+        ProposeError::NotLeader { leader } => not_leader(detail, leader),
+        ProposeError::NoLeader => no_leader(detail),
+        ProposeError::Unknown(_) => {
+            status(Code::Unknown, refusal(Reason::OutcomeUnknown, detail))
+        }
+        ProposeError::ShuttingDown => shutting_down(detail),
+        ProposeError::Overloaded => overloaded(detail),
+        ProposeError::Fatal(_) => {
+            status(Code::Internal, refusal(Reason::OutcomeUnknown, detail))
+        }
+    }
+}
+
+/// Why a linearizable read was not answered.
+pub(super) fn read(error: ReadError) -> Status {
+    let detail = error.to_string();
+    match error {
+        ReadError::NoLeader => no_leader(detail),
+        ReadError::NoQuorum(_) => no_quorum(detail),
+        ReadError::ShuttingDown | ReadError::Fatal(_) => shutting_down(detail),
+    }
+}
+
+/// Why the group of servers was not changed.
+pub(super) fn membership(error: MembershipError) -> Status {
+    let detail = error.to_string();
+    match error {
+        MembershipError::NotLeader { leader } => not_leader(detail, leader),
+        MembershipError::Rejected(reject) => rejected(&reject),
+        MembershipError::Unknown(_) => {
+            status(Code::Unknown, refusal(Reason::OutcomeUnknown, detail))
+        }
+        MembershipError::Refused(_) => {
+            status(Code::FailedPrecondition, refusal(Reason::Membership, detail))
+        }
+    }
+}
+
+fn not_leader(detail: String, leader: Option<Peer>) -> Status {
+    match leader {
+        None => no_leader(detail),
+        Some(leader) => {
+            let told = v1::Refusal {
+                leader: Some(hint(leader)),
+                ..refusal(Reason::NotLeader, detail)
+            };
+            status(Code::FailedPrecondition, told)
+        }
+    }
+}
+
+fn no_leader(detail: String) -> Status {
+    status(Code::Unavailable, refusal(Reason::NoLeader, detail))
+}
+
+fn shutting_down(detail: String) -> Status {
+    status(Code::Unavailable, refusal(Reason::ShuttingDown, detail))
+}
