@@ -1,0 +1,283 @@
+//! Consensus as the rest of the server sees it: propose, read, and change the group. No type of
+//! openraft passes through here.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
+use tenure_core::{LogIndex, Outcome, ServerId};
+use tenure_storage::StateReader;
+use tenure_storage::types::{Payload, ServerAddr, TypeConfig};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+use crate::error::{MembershipError, Peer, ProposeError, ReadError};
+use crate::raft::{Links, Raft};
+
+mod checkpoint;
+pub(crate) mod duties;
+mod group;
+mod membership;
+mod read;
+mod write;
+
+pub use group::{GroupStatus, PeerStatus, ServerRole};
+
+/// How many proposals may be under way at once on one server. Beyond it callers are refused at
+/// once, which keeps the wait of those admitted bounded.
+const PROPOSALS_MAX: usize = 16_384;
+
+/// How many callers may wait for a read round.
+const READS_MAX: usize = 65_536;
+
+/// One server's part in the group. Cheap to clone; all clones are the same server.
+#[derive(Clone)]
+pub struct Consensus(Arc<Inner>);
+
+pub(crate) struct Inner {
+    id: ServerId,
+    cluster: String,
+    raft: Raft,
+    reader: StateReader,
+    links: Arc<Links>,
+    /// The runtime that consensus has for itself, so that load on the API cannot delay it.
+    runtime: Handle,
+    proposals: Semaphore,
+    writes: mpsc::Sender<write::Write>,
+    reads: mpsc::Sender<read::Waiter>,
+    /// One change of the group at a time on this server.
+    changes: Mutex<()>,
+    closing: AtomicBool,
+}
+
+impl Consensus {
+    /// Takes up a running Raft core. The tasks it needs run on `runtime` and end with the core.
+    pub(crate) fn new(
+        cluster: String,
+        raft: Raft,
+        reader: StateReader,
+        links: Arc<Links>,
+        runtime: Handle,
+    ) -> Consensus {
+        let (reads, waiters) = mpsc::channel(READS_MAX);
+        let (writes, proposed) = mpsc::channel(PROPOSALS_MAX);
+        runtime.spawn(read::serve(waiters, raft.clone(), links.clone()));
+        runtime.spawn(write::serve(proposed, raft.clone()));
+        Consensus(Arc::new(Inner {
+            id: ServerId(*raft.node_id()),
+            cluster,
+            raft,
+            reader,
+            links,
+            runtime,
+            proposals: Semaphore::new(PROPOSALS_MAX),
+            writes,
+            reads,
+            changes: Mutex::new(()),
+            closing: AtomicBool::new(false),
+        }))
+    }
+
+    /// This server's id.
+    pub fn id(&self) -> ServerId {
+        self.0.id
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &str {
+        &self.0.cluster
+    }
+
+    /// The state as this server has applied it.
+    pub fn reader(&self) -> &StateReader {
+        &self.0.reader
+    }
+
+    /// Commits a command and answers with what came of it once this server has applied it.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]: only [`ProposeError::Unknown`] and [`ProposeError::Fatal`] leave open
+    /// whether the command was committed.
+    pub async fn propose(&self, payload: Payload) -> Result<Outcome, ProposeError> {
+        if self.is_closing() {
+            return Err(ProposeError::ShuttingDown);
+        }
+        let Ok(_permit) = self.0.proposals.try_acquire() else {
+            return Err(ProposeError::Overloaded);
+        };
+        let (answer, outcome) = oneshot::channel();
+        let write = write::Write { payload, answer };
+        if self.0.writes.send(write).await.is_err() {
+            return Err(ProposeError::Fatal("consensus was stopped".into()));
+        }
+        match tokio::time::timeout(write::PROPOSAL_TIMEOUT, outcome).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(ProposeError::Unknown(
+                "consensus stopped before it answered".into(),
+            )),
+            Err(_) => Err(ProposeError::Unknown(format!(
+                "no quorum stored it within {} s",
+                write::PROPOSAL_TIMEOUT.as_secs()
+            ))),
+        }
+    }
+
+    /// Finds an index such that a state that includes it is linearizable for this caller: wait with
+    /// `reader().wait_applied(index)` and then read.
+    ///
+    /// Callers share rounds. A caller that arrives while a round is under way waits for the next
+    /// one: the running round may have taken its index before this caller's request began, and a
+    /// write acknowledged in between would be missing.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. A retry is always safe.
+    pub async fn read_index(&self) -> Result<LogIndex, ReadError> {
+        if self.is_closing() {
+            return Err(ReadError::ShuttingDown);
+        }
+        let (answer, index) = oneshot::channel();
+        if self.0.reads.send(answer).await.is_err() {
+            return Err(ReadError::ShuttingDown);
+        }
+        index.await.unwrap_or(Err(ReadError::ShuttingDown))
+    }
+
+    /// Who leads, as far as this server knows.
+    pub fn leader(&self) -> Option<Peer> {
+        group::leader(&self.0.raft)
+    }
+
+    /// This server's view of the group. A snapshot; nothing is held up by keeping it.
+    pub fn group(&self) -> GroupStatus {
+        group::status(&self.0.raft)
+    }
+
+    /// Adds a server: it is remembered, receives the log as learner and, unless `learner` is set,
+    /// becomes a voter once it has caught up. Answers whether it is a voter now.
+    ///
+    /// Goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// [`MembershipError`]; the call may be repeated and takes up where it stopped.
+    pub async fn add_server(&self, peer: Peer, learner: bool) -> Result<bool, MembershipError> {
+        let this = self.clone();
+        self.detached(async move { membership::add(&this, peer, learner).await })
+            .await
+    }
+
+    /// Removes a server for good: its id is never accepted again. A leader that is to be removed
+    /// hands over first and answers [`MembershipError::NotLeader`] with its successor.
+    ///
+    /// Goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// [`MembershipError`]; the call may be repeated and takes up where it stopped.
+    pub async fn remove_server(&self, id: ServerId) -> Result<(), MembershipError> {
+        let this = self.clone();
+        self.detached(async move { membership::remove(&this, id).await })
+            .await
+    }
+
+    /// Hands leadership to `to`, or to the most complete other voter. Answers who leads then.
+    ///
+    /// # Errors
+    /// [`MembershipError`]; a retry is safe.
+    pub async fn transfer_leader(&self, to: Option<ServerId>) -> Result<ServerId, MembershipError> {
+        membership::transfer(self, to).await
+    }
+
+    /// Writes a checkpoint of this server's state now, which lets its log shrink. Answers with the
+    /// index that it covers.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no new checkpoint; a retry is safe.
+    pub async fn checkpoint(&self) -> Result<LogIndex, String> {
+        checkpoint::write(self).await
+    }
+
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.0.raft
+    }
+
+    pub(crate) fn links(&self) -> &Arc<Links> {
+        &self.0.links
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// From here on callers are refused.
+    pub(crate) fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a change of the group to its end even if the caller goes away half-way.
+    async fn detached<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, MembershipError>> + Send + 'static,
+    ) -> Result<T, MembershipError> {
+        if self.is_closing() {
+            return Err(MembershipError::ShuttingDown);
+        }
+        let this = self.clone();
+        let run = async move {
+            let Ok(_only) = this.0.changes.try_lock() else {
+                return Err(MembershipError::Busy);
+            };
+            change.await
+        };
+        match self.0.runtime.spawn(run).await {
+            Ok(result) => result,
+            Err(ended) => Err(MembershipError::Unknown(ended.to_string())),
+        }
+    }
+}
+
+/// How long to wait for something that should take a few round trips.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// The server that a refusal names.
+fn named(forward: &ForwardToLeader<TypeConfig>) -> Option<Peer> {
+    let (id, node) = (forward.leader_id?, forward.leader_node.as_ref()?);
+    Some(peer(id, node))
+}
+
+fn peer(id: u64, node: &ServerAddr) -> Peer {
+    Peer {
+        id: ServerId(id),
+        raft: node.raft.clone(),
+        api: node.api.clone(),
+    }
+}
+
+fn write_error(error: ClientWriteError<TypeConfig>) -> ProposeError {
+    match error {
+        ClientWriteError::ForwardToLeader(forward) => refused(&forward),
+        ClientWriteError::LogEntryDiscarded(_) => {
+            ProposeError::Unknown("another server took over before it was committed".into())
+        }
+        ClientWriteError::ChangeMembershipError(error) => ProposeError::Fatal(error.to_string()),
+        ClientWriteError::PreconditionFailed(error) => ProposeError::Fatal(error.to_string()),
+    }
+}
+
+/// Turned away before anything was appended.
+fn refused(forward: &ForwardToLeader<TypeConfig>) -> ProposeError {
+    match named(forward) {
+        Some(leader) => ProposeError::NotLeader {
+            leader: Some(leader),
+        },
+        None => ProposeError::NoLeader,
+    }
+}
+
+fn fatal(error: &Fatal<TypeConfig>) -> String {
+    match error {
+        Fatal::StorageError(error) => error.to_string(),
+        Fatal::Panicked => "it panicked".into(),
+        Fatal::Stopped => "it was shut down".into(),
+    }
+}
