@@ -1,0 +1,96 @@
+//! Keys of rows: a byte for the kind, then what tells its records apart. No key is the beginning of
+//! another one, and keys sort as the core's keys do.
+
+use tenure_core::{ClientId, Key, NodeId, Revision, ServerId, ServiceName};
+
+use super::FormatError;
+
+const SETTINGS: u8 = 1;
+const SERVER: u8 = 2;
+const NODE: u8 = 3;
+const SERVICE: u8 = 4;
+const ASSIGNMENT: u8 = 5;
+const INSTANCE: u8 = 6;
+const PIN: u8 = 7;
+const HISTORY: u8 = 8;
+const CLIENT: u8 = 9;
+
+/// Ends a name; no name contains it.
+const END: u8 = 0;
+
+/// The key of a row.
+#[must_use]
+pub fn encode_key(key: &Key) -> Vec<u8> {
+    match key {
+        Key::Settings => vec![SETTINGS],
+        Key::Server(id) => number(SERVER, id.0),
+        Key::Node(id) => number(NODE, id.0),
+        Key::Service(name) => named(SERVICE, name),
+        Key::Assignment(name) => named(ASSIGNMENT, name),
+        Key::Instance(service, node) => {
+            let mut bytes = named(INSTANCE, service);
+            bytes.extend_from_slice(&node.0.to_be_bytes());
+            bytes
+        }
+        Key::Pin(node) => number(PIN, node.0),
+        Key::History(revision) => number(HISTORY, revision.0),
+        Key::Client(id) => number(CLIENT, id.0),
+    }
+}
+
+/// Reads the key of a row from the beginning of `bytes`, and returns what follows it.
+///
+/// # Errors
+/// [`FormatError`] when no key stands there.
+pub fn decode_key(bytes: &[u8]) -> Result<(Key, &[u8]), FormatError> {
+    let (kind, rest) = bytes.split_first().ok_or(FormatError::Empty)?;
+    match *kind {
+        SETTINGS => Ok((Key::Settings, rest)),
+        SERVER => read_number(rest).map(|(id, rest)| (Key::Server(ServerId(id)), rest)),
+        NODE => read_number(rest).map(|(id, rest)| (Key::Node(NodeId(id)), rest)),
+        SERVICE => read_name(rest).map(|(name, rest)| (Key::Service(name), rest)),
+        ASSIGNMENT => read_name(rest).map(|(name, rest)| (Key::Assignment(name), rest)),
+        INSTANCE => {
+            let (service, rest) = read_name(rest)?;
+            let (node, rest) = read_number(rest)?;
+            Ok((Key::Instance(service, NodeId(node)), rest))
+        }
+        PIN => read_number(rest).map(|(id, rest)| (Key::Pin(NodeId(id)), rest)),
+        HISTORY => read_number(rest).map(|(at, rest)| (Key::History(Revision(at)), rest)),
+        CLIENT => read_number(rest).map(|(id, rest)| (Key::Client(ClientId(id)), rest)),
+        other => Err(FormatError::UnknownRecord(other)),
+    }
+}
+
+fn number(kind: u8, number: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(9);
+    bytes.push(kind);
+    bytes.extend_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+fn named(kind: u8, name: &ServiceName) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(10 + name.as_str().len());
+    bytes.push(kind);
+    bytes.extend_from_slice(name.as_str().as_bytes());
+    bytes.push(END);
+    bytes
+}
+
+fn read_number(bytes: &[u8]) -> Result<(u64, &[u8]), FormatError> {
+    let (number, rest) = bytes
+        .split_first_chunk::<8>()
+        .ok_or(FormatError::Missing("number in a key"))?;
+    Ok((u64::from_be_bytes(*number), rest))
+}
+
+fn read_name(bytes: &[u8]) -> Result<(ServiceName, &[u8]), FormatError> {
+    let at = bytes
+        .iter()
+        .position(|byte| *byte == END)
+        .ok_or(FormatError::Missing("end of a name in a key"))?;
+    let invalid = |why: String| FormatError::invalid("name in a key", why);
+    let text = std::str::from_utf8(&bytes[..at]).map_err(|e| invalid(e.to_string()))?;
+    let name = ServiceName::new(text).map_err(|e| invalid(e.to_string()))?;
+    Ok((name, &bytes[at + 1..]))
+}

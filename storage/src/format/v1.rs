@@ -1,0 +1,8 @@
+//! Format version 1: protobuf messages. Frozen: nothing here is changed, only added to as a new
+//! kind of command or record, or left behind for a version 2.
+#![allow(missing_docs)]
+
+pub mod command;
+pub mod meta;
+pub mod record;
+pub mod values;

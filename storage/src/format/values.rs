@@ -1,0 +1,139 @@
+//! Correspondence between the messages that commands and records share and the core's types.
+
+use std::collections::BTreeMap;
+
+use tenure_core::{
+    Attributes, CopiesPolicy, Epoch, LossPolicy, Millis, NodeId, NodeRef, PeersPolicy, Policy,
+    Position, PrimaryPolicy, Report,
+};
+
+use super::codec;
+use super::FormatError;
+use super::v1::values as msg;
+
+pub(super) fn attributes_message(attributes: &Attributes) -> Option<msg::Attributes> {
+    if attributes.is_empty() {
+        return None;
+    }
+    let pairs = attributes.iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+    Some(msg::Attributes {
+        pairs: pairs.collect(),
+    })
+}
+
+pub(super) fn attributes(found: Option<msg::Attributes>) -> Result<Attributes, FormatError> {
+    let pairs: BTreeMap<String, String> = found.map(|found| found.pairs).unwrap_or_default();
+    Attributes::new(pairs).map_err(|e| FormatError::invalid("labels or attributes", e))
+}
+
+impl From<&NodeRef> for msg::NodeRef {
+    fn from(node: &NodeRef) -> Self {
+        let by = match node {
+            NodeRef::Id(id) => msg::node_ref::By::Id(id.0),
+            NodeRef::Name(name) => msg::node_ref::By::Name(name.as_str().to_owned()),
+        };
+        Self { by: Some(by) }
+    }
+}
+
+pub(super) fn node_ref(found: Option<msg::NodeRef>) -> Result<NodeRef, FormatError> {
+    match found.and_then(|found| found.by) {
+        Some(msg::node_ref::By::Id(id)) => Ok(NodeRef::Id(NodeId(id))),
+        Some(msg::node_ref::By::Name(name)) => Ok(NodeRef::Name(codec::node_name::decode(name)?)),
+        None => Err(FormatError::Missing("node")),
+    }
+}
+
+impl From<&Policy> for msg::Policy {
+    fn from(policy: &Policy) -> Self {
+        let of = match policy {
+            Policy::Primary(p) => msg::policy::Of::Primary(msg::PrimaryPolicy {
+                loss: Some(match p.loss {
+                    LossPolicy::Never => msg::loss::Policy::Never(true),
+                    LossPolicy::Bounded(lag) => msg::loss::Policy::Bounded(lag),
+                    LossPolicy::Available => msg::loss::Policy::Available(true),
+                }),
+                replicas: p.replicas,
+                write_acks: p.write_acks,
+                anti_flap_ms: p.anti_flap_ms.0,
+            }),
+            Policy::Peers(p) => msg::policy::Of::Peers(msg::PeersPolicy {
+                healthy_min: p.healthy_min,
+            }),
+            Policy::Copies(p) => msg::policy::Of::Copies(msg::CopiesPolicy {
+                copies: p.copies,
+                write_min: p.write_min,
+                spread_zones: p.spread_zones,
+            }),
+        };
+        Self { of: Some(of) }
+    }
+}
+
+/// Ranges are not checked here: `apply` rejects a policy that is out of them, and answers why.
+pub(super) fn policy(found: Option<msg::Policy>) -> Result<Policy, FormatError> {
+    Ok(match found.and_then(|found| found.of) {
+        Some(msg::policy::Of::Primary(p)) => Policy::Primary(PrimaryPolicy {
+            loss: loss(p.loss)?,
+            replicas: p.replicas,
+            write_acks: p.write_acks,
+            anti_flap_ms: Millis(p.anti_flap_ms),
+        }),
+        Some(msg::policy::Of::Peers(p)) => Policy::Peers(PeersPolicy {
+            healthy_min: p.healthy_min,
+        }),
+        Some(msg::policy::Of::Copies(p)) => Policy::Copies(CopiesPolicy {
+            copies: p.copies,
+            write_min: p.write_min,
+            spread_zones: p.spread_zones,
+        }),
+        None => return Err(FormatError::Missing("policy of a known kind")),
+    })
+}
+
+fn loss(found: Option<msg::loss::Policy>) -> Result<LossPolicy, FormatError> {
+    match found {
+        Some(msg::loss::Policy::Never(true)) => Ok(LossPolicy::Never),
+        Some(msg::loss::Policy::Bounded(lag)) => Ok(LossPolicy::Bounded(lag)),
+        Some(msg::loss::Policy::Available(true)) => Ok(LossPolicy::Available),
+        Some(msg::loss::Policy::Never(false) | msg::loss::Policy::Available(false)) | None => {
+            Err(FormatError::Missing("policy of loss"))
+        }
+    }
+}
+
+impl From<&Report> for msg::Report {
+    fn from(report: &Report) -> Self {
+        Self {
+            health: msg::Health::of(report.health),
+            role: report.role.map(|(role, epoch)| msg::HeldRole {
+                role: msg::Role::of(role),
+                epoch: epoch.0,
+            }),
+            position: report.position.as_ref().map(|position| msg::Position {
+                history: position.history.as_str().to_owned(),
+                offset: position.offset,
+            }),
+            note: report.note.as_str().to_owned(),
+            attributes: attributes_message(&report.attributes),
+        }
+    }
+}
+
+pub(super) fn report(found: Option<msg::Report>) -> Result<Report, FormatError> {
+    let found = found.ok_or(FormatError::Missing("report"))?;
+    let role = |held: msg::HeldRole| Ok((msg::Role::core(held.role)?, Epoch(held.epoch)));
+    let position = |position: msg::Position| {
+        Ok(Position {
+            history: codec::what::decode(position.history)?,
+            offset: position.offset,
+        })
+    };
+    Ok(Report {
+        health: msg::Health::core(found.health)?,
+        role: found.role.map(role).transpose()?,
+        position: found.position.map(position).transpose()?,
+        note: codec::detail::decode(found.note)?,
+        attributes: attributes(found.attributes)?,
+    })
+}
