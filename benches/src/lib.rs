@@ -3,6 +3,6 @@
 
 pub mod conditions;
 pub mod load;
-pub mod ports;
-pub mod process;
 pub mod summary;
+
+pub use tenure_tests::{ports, process};

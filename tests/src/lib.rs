@@ -1,3 +1,6 @@
 //! What the tests that need more than one crate have in common.
 
+pub mod linearizability;
+pub mod ports;
 pub mod power_loss;
+pub mod process;

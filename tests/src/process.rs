@@ -38,7 +38,7 @@ pub enum ProcessError {
     Signal {
         /// What was tried.
         what: &'static str,
-        /// The process's name in the bench.
+        /// The process's name.
         name: String,
         /// Its process id.
         pid: u32,
@@ -48,7 +48,7 @@ pub enum ProcessError {
     /// The process ended although nobody asked it to.
     #[error("{name} ended by itself ({status}); the end of its output:\n{tail}")]
     Ended {
-        /// The process's name in the bench.
+        /// The process's name.
         name: String,
         /// How it ended.
         status: ExitStatus,
@@ -170,11 +170,37 @@ impl Process {
     /// # Errors
     /// The system refused the signal.
     pub fn terminate(&mut self) -> Result<(), ProcessError> {
+        self.signal("stop", Signal::TERM)
+    }
+
+    /// Freezes the process (SIGSTOP): it keeps its sockets and says nothing.
+    ///
+    /// # Errors
+    /// The system refused the signal.
+    pub fn freeze(&mut self) -> Result<(), ProcessError> {
+        self.signal("freeze", Signal::STOP)
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    ///
+    /// # Errors
+    /// The system refused the signal.
+    pub fn thaw(&mut self) -> Result<(), ProcessError> {
+        self.signal("thaw", Signal::CONT)
+    }
+
+    /// Its process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    fn signal(&mut self, what: &'static str, signal: Signal) -> Result<(), ProcessError> {
         let Some(child) = self.child.as_ref() else {
             return Ok(());
         };
-        kill_process(Pid::from_child(child), Signal::TERM)
-            .map_err(|source| self.signal_error("stop", source.into()))
+        kill_process(Pid::from_child(child), signal)
+            .map_err(|source| self.signal_error(what, source.into()))
     }
 
     /// Waits for the end of a process that was asked to end, and kills it after five seconds.

@@ -1,0 +1,305 @@
+//! A checker of linearizability for one register with conditional writes.
+//!
+//! The algorithm is that of Wing and Gong (1993) with Lowe's memory of configurations (2017): search
+//! for an order of the operations that respects real time and that the register could have shown.
+//! Histories are checked register by register, which is sound because linearizability is local
+//! (Herlihy and Wing, 1990).
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+/// A version of the register, as the system under test numbers them.
+pub type Version = u64;
+/// A value; every write of a history writes another one.
+pub type Value = u64;
+
+/// What an operation asked, and what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// Read this version and value.
+    Read(Version, Value),
+    /// Wrote a value on condition of a version, and was told the new version.
+    Wrote {
+        expected: Version,
+        value: Value,
+        version: Version,
+    },
+    /// Was told that the version was another one.
+    Refused { expected: Version, actual: Version },
+    /// Was not told whether the conditional write happened.
+    Unknown { expected: Version, value: Value },
+}
+
+/// An operation in time. Times only need to be comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// When it was asked.
+    pub invoked: u64,
+    /// When it was answered. An unknown outcome may take effect at any later time.
+    pub returned: u64,
+    /// What it was.
+    pub op: Op,
+}
+
+/// No order explains the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotLinearizable {
+    /// The longest explainable prefix has so many operations.
+    pub explained: usize,
+    /// The operations that could have come next, none of which fits.
+    pub stuck_at: Vec<Operation>,
+}
+
+impl fmt::Display for NotLinearizable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no order explains the history; after {} operations none of these fits: {:?}",
+            self.explained, self.stuck_at
+        )
+    }
+}
+
+struct Search<'a> {
+    operations: &'a [Operation],
+    versions: BTreeMap<Value, Version>,
+    seen: HashSet<(Vec<u64>, Value)>,
+    best: NotLinearizable,
+}
+
+/// Checks the history of one register that starts with `initial`.
+///
+/// # Errors
+/// [`NotLinearizable`] with the place where the search got stuck.
+pub fn check(initial: (Version, Value), operations: &[Operation]) -> Result<(), NotLinearizable> {
+    let mut sorted = operations.to_vec();
+    sorted.sort_by_key(|operation| operation.invoked);
+    let mut search = Search {
+        versions: versions(initial, &sorted),
+        operations: &sorted,
+        seen: HashSet::new(),
+        best: NotLinearizable {
+            explained: 0,
+            stuck_at: vec![],
+        },
+    };
+    if search.run(initial.1) {
+        Ok(())
+    } else {
+        Err(search.best)
+    }
+}
+
+/// Which version each value got, as far as anybody was told.
+fn versions(initial: (Version, Value), operations: &[Operation]) -> BTreeMap<Value, Version> {
+    let mut versions = BTreeMap::from([(initial.1, initial.0)]);
+    for operation in operations {
+        match operation.op {
+            Op::Read(version, value) | Op::Wrote { value, version, .. } => {
+                versions.insert(value, version);
+            }
+            Op::Refused { .. } | Op::Unknown { .. } => {}
+        }
+    }
+    versions
+}
+
+impl Search<'_> {
+    /// Depth first, with an explicit stack: histories are long.
+    fn run(&mut self, initial: Value) -> bool {
+        let words = self.operations.len().div_ceil(64);
+        let mut stack = vec![(vec![0_u64; words], initial, 0_usize)];
+        while let Some((done, value, count)) = stack.pop() {
+            if self.all_answered_done(&done) {
+                return true;
+            }
+            let next = self.minimal(&done);
+            let before = stack.len();
+            for at in next.iter().copied() {
+                for after in self.step(value, self.operations[at].op) {
+                    let mut done = done.clone();
+                    done[at / 64] |= 1 << (at % 64);
+                    if self.seen.insert((done.clone(), after)) {
+                        stack.push((done, after, count + 1));
+                    }
+                }
+            }
+            if stack.len() == before && count >= self.best.explained {
+                let stuck_at = next.iter().map(|at| self.operations[*at]).collect();
+                self.best = NotLinearizable {
+                    explained: count,
+                    stuck_at,
+                };
+            }
+        }
+        false
+    }
+
+    fn is_done(done: &[u64], at: usize) -> bool {
+        done[at / 64] & (1 << (at % 64)) != 0
+    }
+
+    /// Unknown outcomes may never have happened; all others must be explained.
+    fn all_answered_done(&self, done: &[u64]) -> bool {
+        let mut all = self.operations.iter().enumerate();
+        all.all(|(at, operation)| {
+            Self::is_done(done, at) || matches!(operation.op, Op::Unknown { .. })
+        })
+    }
+
+    /// Operations that may come next: asked before any open one was answered.
+    fn minimal(&self, done: &[u64]) -> Vec<usize> {
+        let mut first_return = u64::MAX;
+        let mut next = Vec::new();
+        for (at, operation) in self.operations.iter().enumerate() {
+            if Self::is_done(done, at) {
+                continue;
+            }
+            if operation.invoked > first_return {
+                break;
+            }
+            next.push(at);
+            if !matches!(operation.op, Op::Unknown { .. }) {
+                first_return = first_return.min(operation.returned);
+            }
+        }
+        next.retain(|at| self.operations[*at].invoked <= first_return);
+        next
+    }
+
+    /// The value after an operation; none when the register could not have answered so.
+    fn step(&self, value: Value, op: Op) -> Option<Value> {
+        match op {
+            Op::Read(_, read) => (read == value).then_some(value),
+            Op::Wrote {
+                expected,
+                value: new,
+                ..
+            } => self.may_be(value, expected).then_some(new),
+            Op::Refused { expected, actual } => {
+                (expected != actual && self.may_be(value, actual)).then_some(value)
+            }
+            Op::Unknown {
+                expected,
+                value: new,
+            } => self.may_be(value, expected).then_some(new),
+        }
+    }
+
+    /// Whether the value stands under the version, or under one that nobody was told.
+    fn may_be(&self, value: Value, version: Version) -> bool {
+        self.versions
+            .get(&value)
+            .is_none_or(|known| *known == version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(invoked: u64, returned: u64, op: Op) -> Operation {
+        Operation {
+            invoked,
+            returned,
+            op,
+        }
+    }
+
+    fn wrote(expected: Version, version: Version, value: Value) -> Op {
+        Op::Wrote {
+            expected,
+            value,
+            version,
+        }
+    }
+
+    #[test]
+    fn overlapping_operations_may_take_either_order() {
+        let history = [
+            at(0, 10, wrote(1, 2, 20)),
+            at(1, 3, Op::Read(1, 10)),
+            at(2, 4, Op::Read(2, 20)),
+            at(5, 9, Op::Read(2, 20)),
+        ];
+        assert_eq!(check((1, 10), &history), Ok(()));
+    }
+
+    #[test]
+    fn a_planted_stale_read_is_caught() {
+        let history = [
+            at(0, 1, wrote(1, 2, 20)),
+            at(2, 3, wrote(2, 3, 30)),
+            at(4, 5, Op::Read(2, 20)),
+        ];
+        let error = check((1, 10), &history).unwrap_err();
+        assert_eq!(error.explained, 2);
+        assert_eq!(error.stuck_at, [history[2]]);
+    }
+
+    #[test]
+    fn reads_never_go_back() {
+        let history = [
+            at(0, 100, wrote(1, 2, 20)),
+            at(1, 2, Op::Read(2, 20)),
+            at(3, 4, Op::Read(1, 10)),
+        ];
+        assert!(check((1, 10), &history).is_err());
+    }
+
+    #[test]
+    fn a_lost_or_doubled_write_is_caught() {
+        let lost = [at(0, 1, wrote(1, 2, 20)), at(2, 3, wrote(1, 3, 30))];
+        assert!(check((1, 10), &lost).is_err());
+        let doubled = [
+            at(0, 1, wrote(1, 2, 20)),
+            at(2, 3, wrote(2, 3, 30)),
+            at(4, 5, Op::Read(4, 20)),
+        ];
+        assert!(check((1, 10), &doubled).is_err());
+    }
+
+    #[test]
+    fn an_unknown_write_may_happen_late_or_never() {
+        let late = [
+            at(
+                0,
+                1,
+                Op::Unknown {
+                    expected: 1,
+                    value: 20,
+                },
+            ),
+            at(2, 3, Op::Read(1, 10)),
+            at(4, 5, Op::Read(2, 20)),
+            at(
+                6,
+                7,
+                Op::Refused {
+                    expected: 1,
+                    actual: 2,
+                },
+            ),
+        ];
+        assert_eq!(check((1, 10), &late), Ok(()));
+        assert_eq!(check((1, 10), &late[..2]), Ok(()));
+        let undone = [late[0], late[2], at(6, 7, Op::Read(1, 10))];
+        assert!(check((1, 10), &undone).is_err());
+    }
+
+    #[test]
+    fn a_refusal_must_tell_the_version_of_the_moment() {
+        let history = [
+            at(0, 1, wrote(1, 2, 20)),
+            at(
+                2,
+                3,
+                Op::Refused {
+                    expected: 5,
+                    actual: 1,
+                },
+            ),
+        ];
+        assert!(check((1, 10), &history).is_err());
+    }
+}
