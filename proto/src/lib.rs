@@ -1,7 +1,18 @@
 //! The wire protocol of Tenure: generated messages and services, and their conversion to and from the
 //! core's types. Conversion parses: what it lets through is valid, what it refuses is named.
 //!
+//! From the wire, `TryFrom` consumes a message and refuses with a [`ParseError`] that names the field.
+//! To the wire, `From` takes a reference; what has no place on the wire is a [`NotOnWire`].
+//!
 //! The comments in `proto/proto` are the reference of the API.
+
+mod convert;
+mod error;
+mod filter;
+pub mod refusal;
+
+pub use error::{NotOnWire, ParseError};
+pub use filter::Filter;
 
 /// The public API, `tenure.v1`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
