@@ -53,6 +53,7 @@ impl PowerLoss {
 
 /// Tenure and etcd in turns on this machine.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub struct Bench {
     /// Passed on to the bench, for instance `--etcd PATH` or `--help`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
