@@ -44,6 +44,7 @@ mod state;
 mod status;
 mod text;
 mod time;
+mod view;
 mod watch;
 
 pub use assignment::Assignment;
@@ -71,4 +72,5 @@ pub use state::State;
 pub use status::{Finding, Severity};
 pub use text::{Attributes, Endpoint, Note, TextError};
 pub use time::{Millis, Timestamp};
+pub use view::{Filter, RecordKind};
 pub use watch::{Batch, Compacted, Ring};

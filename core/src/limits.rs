@@ -1,4 +1,7 @@
 //! Bounds on everything that can grow. A request over one of them is rejected; none of them is a target.
+//!
+//! What `apply` compares with these must be the same on every server: a change of one of them needs
+//! a new feature level, or servers of two versions would disagree on what was rejected.
 
 /// Longest name of a node, service or zone, in bytes: a DNS label.
 pub const NAME_BYTES_MAX: usize = 63;
@@ -14,10 +17,12 @@ pub const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Most nodes, removed ones included (a removed node's id stays known).
 pub const NODES_MAX: usize = 100_000;
-/// Most services.
+/// Most services, and most names that services with a primary ever had (their epochs stay known).
 pub const SERVICES_MAX: usize = 10_000;
 /// Most instances over all services.
 pub const INSTANCES_MAX: usize = 4_000_000;
+/// Most instances in one in-sync set.
+pub const IN_SYNC_MAX: usize = 1_024;
 /// Most servers ever admitted (a retired server's id stays known).
 pub const SERVERS_MAX: usize = 1_000;
 /// Most commands in one batch.

@@ -241,9 +241,12 @@ impl State {
     }
 
     fn delete_node(&mut self, id: NodeId) {
-        if let Some(old) = self.nodes.remove(&id)
-            && old.is_present()
-        {
+        let Some(old) = self.nodes.remove(&id) else {
+            return;
+        };
+        // Another node may have the name by now: a roll-back puts records back in key order, so the
+        // one that had the name before returns while the one that took it over is still here.
+        if self.derived.node_names.get(&old.name) == Some(&id) {
             self.derived.node_names.remove(&old.name);
         }
     }

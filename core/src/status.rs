@@ -1,6 +1,8 @@
 //! Status: what is wrong with a state, as findings with a severity that monitoring understands.
 
-use crate::{Assignment, CopiesPolicy, Health, Lifecycle, Policy, PrimaryPolicy, Service, State};
+use crate::{
+    Assignment, CopiesPolicy, Health, Instance, Lifecycle, Policy, PrimaryPolicy, Service, State,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -38,6 +40,16 @@ pub struct Finding {
 }
 
 impl State {
+    /// How an instance is, as far as is known: what it said in an earlier life of its node says
+    /// nothing about this one.
+    #[must_use]
+    pub fn health(&self, instance: &Instance) -> Health {
+        match self.nodes().get(&instance.node) {
+            Some(node) if node.incarnation == instance.reported_in => instance.report.health,
+            Some(_) | None => Health::Unknown,
+        }
+    }
+
     /// Everything that is wrong with the services and nodes, most severe first.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
@@ -69,7 +81,7 @@ impl State {
     fn assess(&self, service: &Service, note: &mut impl FnMut(Severity, String)) {
         let healths: Vec<Health> = self
             .instances(&service.name)
-            .map(|instance| instance.report.health)
+            .map(|instance| self.health(instance))
             .collect();
         let serving = healths.iter().filter(|health| health.serves()).count();
         let failing = healths
@@ -109,11 +121,21 @@ impl State {
         };
         let health = self
             .instance(&assignment.service, primary.node)
-            .map_or(Health::Unknown, |instance| instance.report.health);
+            .map_or(Health::Unknown, |instance| self.health(instance));
         if !health.serves() {
             note(
                 Severity::Critical,
                 format!("its primary, node {}, is {health}", primary.node),
+            );
+        }
+        let node = self.nodes().get(&primary.node);
+        if let Some(node) = node.filter(|node| node.incarnation != primary.incarnation) {
+            note(
+                Severity::Warning,
+                format!(
+                    "its primary, node {}, was assigned in incarnation {} and is in {}",
+                    primary.node, primary.incarnation, node.incarnation
+                ),
             );
         }
         let replicas = assignment.in_sync.len().saturating_sub(1);

@@ -188,7 +188,9 @@ impl Endpoint {
     pub fn new(text: &str) -> Result<Self, TextError> {
         let refused = || TextError::NotAnEndpoint(text.chars().take(HOST_BYTES_MAX).collect());
         let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
-        let port_ok = !port.starts_with('+') && port.parse::<u16>().is_ok_and(|p| p > 0);
+        // No leading zeros: one endpoint has one spelling, of bounded length.
+        let port_ok = port.starts_with(|c: char| matches!(c, '1'..='9'))
+            && port.parse::<u16>().is_ok_and(|p| p > 0);
         let host_ok = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
             Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
             None => {
@@ -242,7 +244,8 @@ mod tests {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "a", "a:", ":1", "a:0", "a:65536", "a:+1", "a b:1", "::1:80", "[x]:1", "a\n:1",
+            "", "a", "a:", ":1", "a:0", "a:65536", "a:+1", "a:080", "a:-1", "a b:1", "::1:80",
+            "[x]:1", "a\n:1",
         ] {
             assert!(Endpoint::new(bad).is_err(), "{bad:?}");
         }

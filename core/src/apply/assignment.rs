@@ -4,6 +4,7 @@ use super::{Verdict, instance::instance, present_node, service, unchanged};
 use crate::{
     Assignment, Command, Created, Epoch, Instance, Key, Kind, LossPolicy, Node, NodeId, NodeRef,
     Note, PinKind, Policy, Record, Reject, RejectCode, Revision, ServiceName, change::Change,
+    limits::IN_SYNC_MAX,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -137,7 +138,14 @@ fn set_in_sync(
         );
     }
     unchanged(&Key::Assignment(name.clone()), expected, now.modified)?;
-    let bad = |why: String| Err(Reject::new(RejectCode::BadInSyncSet, name).detail(why));
+    if in_sync.len() > IN_SYNC_MAX {
+        return Err(
+            Reject::new(RejectCode::LimitReached, format!("in-sync set of {name}"))
+                .values(IN_SYNC_MAX as u64, in_sync.len() as u64),
+        );
+    }
+    let subject = format!("service {name}");
+    let bad = |why: String| Err(Reject::new(RejectCode::BadInSyncSet, &subject).detail(why));
     match now.primary {
         None => return bad("there is no primary yet".to_owned()),
         Some(primary) if !in_sync.contains(&primary.node) => {

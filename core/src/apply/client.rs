@@ -10,12 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) fn open(change: &mut Change<'_>) -> Verdict {
     let index = LogIndex(change.revision.0);
     let id = ClientId(index.0);
-    let max = usize::try_from(change.state.settings.clients_max).unwrap_or(usize::MAX);
-    while change.state.clients.len() >= max
-        && let Some((_, idlest)) = change.state.derived.clients_by_activity.first().copied()
-    {
-        change.delete(&Key::Client(idlest));
-    }
+    let others = change.state.settings.clients_max.saturating_sub(1);
+    keep_at_most(change, others);
     let client = Client {
         id,
         last_active: index,
@@ -24,6 +20,16 @@ pub(super) fn open(change: &mut Change<'_>) -> Verdict {
     };
     change.put(Record::Client(Arc::new(client)));
     Ok(Some(Created::Client(id)))
+}
+
+/// Drops the least recently active registrations until at most `max` are left.
+pub(super) fn keep_at_most(change: &mut Change<'_>, max: u32) {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    while change.state.clients.len() > max
+        && let Some((_, idlest)) = change.state.derived.clients_by_activity.first().copied()
+    {
+        change.delete(&Key::Client(idlest));
+    }
 }
 
 pub(super) fn close(change: &mut Change<'_>, client: ClientId) -> Verdict {
@@ -48,6 +54,12 @@ impl State {
                 .values(client.first_incomplete, request.sequence);
             return Some(Outcome::Rejected(reject));
         }
+        if request.sequence < request.first_incomplete {
+            let reject = Reject::new(RejectCode::Invalid, subject())
+                .values(request.first_incomplete, request.sequence)
+                .detail("a request under way cannot be below the first incomplete one");
+            return Some(Outcome::Rejected(reject));
+        }
         let under_way = client.answers.range(request.first_incomplete..).count();
         if under_way >= CLIENT_WINDOW_MAX {
             return rejected(RejectCode::RequestWindowFull);
@@ -65,7 +77,11 @@ impl State {
         client.last_active = index;
         client.first_incomplete = client.first_incomplete.max(request.first_incomplete);
         client.answers.insert(request.sequence, answer.clone());
-        client.answers = client.answers.split_off(&client.first_incomplete);
+        while let Some(settled) = client.answers.first_entry()
+            && *settled.key() < client.first_incomplete
+        {
+            drop(settled.remove());
+        }
         self.derived
             .clients_by_activity
             .remove(&(was_active, request.client));

@@ -46,7 +46,10 @@ impl State {
         let mut applied = self.execute(index, envelope);
         if let Some(request) = &envelope.request {
             self.keep_answer(index, request, &applied.outcome);
-            applied.hidden.push(Key::Client(request.client));
+            let key = Key::Client(request.client);
+            if !applied.hidden.contains(&key) {
+                applied.hidden.push(key);
+            }
         }
         applied
     }
@@ -156,7 +159,7 @@ fn batch(change: &mut Change<'_>, commands: &[Command]) -> Verdict {
         }
         run(change, command).map_err(|reject| {
             let detail = format!("(command {step} of the batch) {}", reject.detail);
-            reject.detail(detail)
+            reject.detail(detail.trim_end())
         })?;
     }
     Ok(None)

@@ -3,7 +3,7 @@
 use super::{Verdict, node, present_node, unchanged, within_limit};
 use crate::{
     Attributes, Command, Created, Incarnation, Key, Lifecycle, Node, NodeName, NodeRef, Note,
-    Record, Reject, RejectCode, Revision, Zone,
+    Record, Reject, RejectCode, Revision, ServiceName, Zone,
     change::Change,
     limits::{NODES_MAX, WEIGHT_MAX},
 };
@@ -140,6 +140,9 @@ fn set_lifecycle(
             now.lifecycle
         )));
     }
+    if to == Lifecycle::Maintenance {
+        holds_no_primary(change, &now)?;
+    }
     let next = Node {
         lifecycle: to,
         reason: reason.clone(),
@@ -147,6 +150,30 @@ fn set_lifecycle(
     };
     put_if_other(change, &now, next);
     Ok(None)
+}
+
+/// A node under maintenance is given nothing and its silence alarms nobody: a primary there would
+/// fail unnoticed. It hands over first.
+fn holds_no_primary(change: &Change<'_>, node: &Node) -> Result<(), Reject> {
+    let is_primary = |name: &&ServiceName| {
+        let primary = change.state.assignment(name).and_then(|now| now.primary);
+        primary.is_some_and(|primary| primary.node == node.id)
+    };
+    let services: Vec<&str> = change
+        .state
+        .services_on(node.id)
+        .filter(is_primary)
+        .map(ServiceName::as_str)
+        .collect();
+    if services.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Reject::new(RejectCode::NodeHoldsPrimary, format!("node {}", node.name)).detail(format!(
+            "make another instance primary first of: {}",
+            services.join(", ")
+        )),
+    )
 }
 
 /// Removal only forgets a node that holds nothing: promise 9 is kept by not having an exception.
@@ -159,7 +186,7 @@ fn remove(change: &mut Change<'_>, wanted: &NodeRef, expected: Revision, reason:
     let services: Vec<&str> = change
         .state
         .services_on(now.id)
-        .map(crate::ServiceName::as_str)
+        .map(ServiceName::as_str)
         .collect();
     if !services.is_empty() {
         return Err(

@@ -35,7 +35,18 @@ pub(super) fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
                 reason: reason.clone(),
                 modified: change.revision,
             };
-            change.put(Record::Pin(Arc::new(pin)));
+            let known = change.state.pins.get(&node.id);
+            let same = known.is_some_and(|now| {
+                let modified = now.modified;
+                **now
+                    == Pin {
+                        modified,
+                        ..pin.clone()
+                    }
+            });
+            if !same {
+                change.put(Record::Pin(Arc::new(pin)));
+            }
         }
         Command::RemovePin { node, expected } => {
             let node = present_node(change.state, node)?;

@@ -33,6 +33,12 @@ fn add(change: &mut Change<'_>, name: &ServiceName, policy: Policy) -> Verdict {
     }
     within_limit("services", change.state.services.len(), SERVICES_MAX)?;
     check(name, &policy)?;
+    let vacant = policy.kind() == Kind::Primary && !change.state.assignments.contains_key(name);
+    if vacant {
+        // Assignments outlive their services, so the bound on services does not bound them.
+        let known = change.state.assignments.len();
+        within_limit("names of services with a primary", known, SERVICES_MAX)?;
+    }
     let at = change.revision;
     let service = Service {
         name: name.clone(),
@@ -41,7 +47,7 @@ fn add(change: &mut Change<'_>, name: &ServiceName, policy: Policy) -> Verdict {
         modified: at,
     };
     change.put(Record::Service(Arc::new(service)));
-    if policy.kind() == Kind::Primary && !change.state.assignments.contains_key(name) {
+    if vacant {
         change.put(Record::Assignment(Arc::new(Assignment::vacant(
             name.clone(),
             at,

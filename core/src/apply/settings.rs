@@ -1,6 +1,6 @@
 //! Commands on the cluster's settings.
 
-use super::{Verdict, unchanged};
+use super::{Verdict, client, unchanged};
 use crate::{Command, Key, Record, Reject, RejectCode, Settings, change::Change};
 use std::sync::Arc;
 
@@ -50,6 +50,7 @@ pub(super) fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
         .map_err(|why| Reject::new(RejectCode::Invalid, "settings").detail(why))?;
     if next != *now {
         next.modified = change.revision;
+        client::keep_at_most(change, next.clients_max);
         change.put(Record::Settings(Arc::new(next)));
     }
     Ok(None)

@@ -4,11 +4,11 @@
 //! who is primary beyond naming the first one: that is a decision about data, not about layout.
 
 use crate::{
-    Attributes, Command, Endpoint, Epoch, Instance, Key, Lifecycle, Node, NodeName, NodeRef, Note,
-    Policy, Service, ServiceName, State, Zone,
+    Attributes, Command, Endpoint, Epoch, Instance, Key, Kind, Lifecycle, Node, NodeId, NodeName,
+    NodeRef, Note, PinKind, Policy, Service, ServiceName, State, Zone,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A wanted node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +146,7 @@ fn plan_service(
             plan_instance(plan, state, name, node, instance);
         }
     }
-    plan_first_primary(plan, state, name, wanted);
+    plan_first_primary(plan, state, topology, name, wanted);
 }
 
 fn plan_policy(plan: &mut Plan, now: &Service, policy: Policy) {
@@ -217,6 +217,7 @@ fn plan_instance(
 fn plan_first_primary(
     plan: &mut Plan,
     state: &State,
+    topology: &Topology,
     name: &ServiceName,
     wanted: &TopologyService,
 ) {
@@ -227,9 +228,9 @@ fn plan_first_primary(
     if known.is_some_and(|now| now.primary.is_some()) {
         return;
     }
-    if !wanted.instances.contains_key(first) {
+    if let Some(why) = stands_against(state, topology, name, wanted, first) {
         plan.holds.push(format!(
-            "{name}: {first} is to be primary and has no instance of it"
+            "{name}: {first} is to be its first primary, but {why}"
         ));
         return;
     }
@@ -243,6 +244,36 @@ fn plan_first_primary(
     plan.step(format!("make {first} the first primary of {name}"), command);
 }
 
+/// Why `apply` would reject `first` as the first primary: then it is held rather than tried.
+fn stands_against(
+    state: &State,
+    topology: &Topology,
+    name: &ServiceName,
+    wanted: &TopologyService,
+    first: &NodeName,
+) -> Option<String> {
+    let now = state.services().get(name).map(|service| service.kind());
+    let kinds = [Some(wanted.policy.kind()), now];
+    if let Some(kind) = kinds.into_iter().flatten().find(|k| *k != Kind::Primary) {
+        return Some(format!("a service of kind {kind} has none"));
+    }
+    let Some(instance) = wanted.instances.get(first) else {
+        return Some("has no instance of it".to_owned());
+    };
+    if instance.preference == 0 {
+        return Some("its preference there is 0: never".to_owned());
+    }
+    let Some(node) = present(state, first) else {
+        let known = topology.nodes.contains_key(first);
+        return (!known).then(|| "there is no such node".to_owned());
+    };
+    if !node.lifecycle.accepts_placement() {
+        return Some(format!("the node is {}", node.lifecycle));
+    }
+    let pin = state.pins().get(&node.id)?;
+    (pin.kind == PinKind::Down).then(|| format!("the node is pinned down ({})", pin.reason))
+}
+
 fn plan_surplus(plan: &mut Plan, state: &State, topology: &Topology, remove: bool) {
     for service in state.services().values() {
         let wanted = topology.services.get(&service.name);
@@ -251,8 +282,7 @@ fn plan_surplus(plan: &mut Plan, state: &State, topology: &Topology, remove: boo
             let keep = wanted
                 .zip(name)
                 .is_some_and(|(w, name)| w.instances.contains_key(name));
-            let primary = state.assignment(&service.name).and_then(|now| now.primary);
-            let is_primary = primary.is_some_and(|primary| primary.node == instance.node);
+            let is_primary = is_primary(state, &service.name, instance.node);
             let goes_with_service = remove && is_primary && wanted.is_none();
             if !keep && !goes_with_service {
                 surplus_instance(plan, instance, is_primary, remove);
@@ -262,11 +292,26 @@ fn plan_surplus(plan: &mut Plan, state: &State, topology: &Topology, remove: boo
             surplus_service(plan, service, remove);
         }
     }
-    for node in state.nodes().values().filter(|node| node.is_present()) {
-        if !topology.nodes.contains_key(&node.name) {
-            surplus_node(plan, node, remove);
-        }
+    let services = topology.services.values();
+    let named: BTreeSet<&NodeName> = services.flat_map(|s| s.instances.keys()).collect();
+    let present = state.nodes().values().filter(|node| node.is_present());
+    for node in present.filter(|node| !topology.nodes.contains_key(&node.name)) {
+        let held = |service: &&ServiceName| {
+            topology.services.contains_key(*service) && is_primary(state, service, node.id)
+        };
+        let stays = if named.contains(&node.name) {
+            Some("a service of the topology names it".to_owned())
+        } else {
+            let service = state.services_on(node.id).find(held);
+            service.map(|name| format!("it is the primary of {name}"))
+        };
+        surplus_node(plan, node, stays, remove);
     }
+}
+
+fn is_primary(state: &State, service: &ServiceName, node: NodeId) -> bool {
+    let primary = state.assignment(service).and_then(|now| now.primary);
+    primary.is_some_and(|primary| primary.node == node)
 }
 
 const NOT_NAMED: &str = "not in the topology; kept, as removal was not asked for";
@@ -309,7 +354,7 @@ fn surplus_service(plan: &mut Plan, service: &Service, remove: bool) {
     }
 }
 
-fn surplus_node(plan: &mut Plan, node: &Node, remove: bool) {
+fn surplus_node(plan: &mut Plan, node: &Node, stays: Option<String>, remove: bool) {
     let Node {
         name,
         id,
@@ -322,6 +367,8 @@ fn surplus_node(plan: &mut Plan, node: &Node, remove: bool) {
     } else if *lifecycle == Lifecycle::Active {
         plan.holds
             .push(format!("node {name}: it is active; drain it first"));
+    } else if let Some(why) = stays {
+        plan.holds.push(format!("node {name}: {why}"));
     } else {
         let command = Command::RemoveNode {
             node: NodeRef::Id(*id),
