@@ -14,6 +14,8 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{DiskError, OpenError};
+use crate::wal::disk::RealDisk;
+use crate::wal::segment;
 
 mod identity;
 
@@ -156,6 +158,7 @@ fn create(path: &Path, identity: &Identity) -> Result<identity::Stored, OpenErro
             fs::create_dir(&folder).map_err(|e| DiskError::new("create folder", &folder, e))?;
         }
     }
+    segment::create(&RealDisk, &path.join(LOG), body.store)?;
     identity::write(path, &body)?;
     Ok(body)
 }
@@ -176,7 +179,8 @@ fn check_unused(path: &Path) -> Result<(), OpenError> {
     for name in names_in(path)? {
         let unused = match name.as_str() {
             IDENTITY_NEW => true,
-            LOG | IMAGE => names_in(&path.join(&name))?.is_empty(),
+            LOG => is_unused_log(&path.join(&name))?,
+            IMAGE => names_in(&path.join(&name))?.is_empty(),
             _ => false,
         };
         if !unused {
@@ -187,6 +191,19 @@ fn check_unused(path: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+fn is_unused_log(path: &Path) -> Result<bool, OpenError> {
+    for name in names_in(path)? {
+        let file = path.join(&name);
+        let size = fs::metadata(&file)
+            .map_err(|e| DiskError::new("read", &file, e))?
+            .len();
+        if !segment::is_unused(&name, size) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn names_in(path: &Path) -> Result<Vec<String>, OpenError> {
@@ -328,7 +345,7 @@ mod tests {
     fn a_folder_whose_log_was_taken_away_is_refused() {
         let temp = tempfile::tempdir().expect("temp");
         drop(DataFolder::open(temp.path(), mine()).expect("create"));
-        fs::remove_dir(temp.path().join(LOG)).expect("remove");
+        fs::remove_dir_all(temp.path().join(LOG)).expect("remove");
         let refused = DataFolder::open(temp.path(), mine()).expect_err("no log");
         assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
     }

@@ -1,0 +1,403 @@
+//! The log as openraft uses it.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+
+use futures::{Stream, StreamExt, stream};
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use tokio::sync::oneshot;
+
+use crate::error::{DiskError, OpenError};
+use crate::folder::DataFolder;
+use crate::types::{Entry, LogId, TypeConfig, Vote};
+use crate::wal::disk::{Disk, RealDisk};
+use crate::wal::record::{MAX_RECORD, encode_entry};
+use crate::wal::{self, Append, LogError, LogStats, Op, Options, Shared};
+
+/// How many bytes of entries are handed out at once where the caller leaves it open.
+const READ_BYTES: usize = 1 << 20;
+/// How many bytes of entries go to the writer as one piece.
+const APPEND_BYTES: usize = 1 << 20;
+
+/// The log and the vote of a server. What is durable when is said at the top of this crate.
+///
+/// Dropping it waits until everything queued is durable.
+#[derive(Debug)]
+pub struct LogStore {
+    shared: Arc<Shared>,
+    queue: Option<Sender<Op>>,
+    writer: Option<JoinHandle<()>>,
+    /// Operations queued, ever.
+    ops: u64,
+    ticket: u32,
+    /// Keeps the folder locked.
+    _folder: Option<DataFolder>,
+}
+
+/// Reads the log beside its store, as many at a time as there are followers.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    shared: Arc<Shared>,
+}
+
+impl LogStore {
+    /// Opens the log of a data folder, which stays locked for as long as the log is open.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is neither whole nor torn by a crash is refused with file and offset, before a
+    /// byte is written. See [`OpenError`].
+    pub fn open(folder: &DataFolder) -> Result<LogStore, OpenError> {
+        LogStore::open_with(folder, Options::default())
+    }
+
+    /// [`LogStore::open`] with other sizes and times.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogStore::open`].
+    pub fn open_with(folder: &DataFolder, options: Options) -> Result<LogStore, OpenError> {
+        let disk = Arc::new(RealDisk);
+        let mut log = LogStore::open_on(disk, &folder.log_dir(), folder.store_id(), options)?;
+        log._folder = Some(folder.clone());
+        Ok(log)
+    }
+
+    /// Opens the log of store `store` that lies in `dir` of `disk`. The caller sees to it that
+    /// nobody else does.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogStore::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: u128,
+        options: Options,
+    ) -> Result<LogStore, OpenError> {
+        let (queue, ops) = mpsc::channel();
+        let (writer, shared) = wal::open(disk, dir, store, options, ops)?;
+        let writer = std::thread::Builder::new()
+            .name("tenure-log".into())
+            .spawn(move || writer.run())
+            .map_err(|e| DiskError::new("start a thread to write", dir, e))?;
+        Ok(LogStore {
+            shared,
+            queue: Some(queue),
+            writer: Some(writer),
+            ops: 0,
+            ticket: 0,
+            _folder: None,
+        })
+    }
+
+    /// A reader of this log.
+    pub fn reader(&self) -> LogReader {
+        LogReader {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Figures since the log was opened.
+    pub fn stats(&self) -> LogStats {
+        self.shared.stats()
+    }
+
+    /// The error that stopped the log, if one did.
+    ///
+    /// # Errors
+    ///
+    /// The first [`LogError`] of the writer; every later call fails with it too.
+    pub fn check(&self) -> Result<(), LogError> {
+        self.shared.check()
+    }
+
+    fn send(&mut self, op: Op) -> Result<(), LogError> {
+        self.shared.check()?;
+        self.ops += 1;
+        let queue = self.queue.as_ref().ok_or(LogError::Closed)?;
+        queue
+            .send(op)
+            .map_err(|_| self.shared.check().err().unwrap_or(LogError::Closed))
+    }
+
+    fn append_all(
+        &mut self,
+        entries: impl Iterator<Item = Entry>,
+        done: IOFlushed<TypeConfig>,
+    ) -> Result<(), LogError> {
+        self.shared.check()?;
+        let next = self.shared.with_index(|index| index.next_index());
+        let pieces = encode_pieces(entries, next)?;
+        let count = pieces.len();
+        if count == 0 {
+            done.io_completed(Ok(()));
+            return Ok(());
+        }
+        let mut done = Some(done);
+        for (i, piece) in pieces.into_iter().enumerate() {
+            self.ticket = self.ticket.wrapping_add(1);
+            let ticket = self.ticket;
+            let Piece {
+                records,
+                first,
+                last,
+                entries,
+            } = piece;
+            self.shared.with_index(|index| {
+                for (entry, length) in entries {
+                    index.push(entry, ticket, length);
+                }
+            });
+            let done = if i + 1 == count { done.take() } else { None };
+            self.send(Op::Append(Append {
+                records,
+                first,
+                last,
+                ticket,
+                done,
+            }))?;
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self, vote: Vote) -> Result<(), LogError> {
+        let (done, durable) = oneshot::channel();
+        self.send(Op::Vote(vote, done))?;
+        durable.await.map_err(|_| LogError::Closed)??;
+        self.shared.set_vote(vote);
+        Ok(())
+    }
+
+    fn truncate(&mut self, after: Option<LogId>) -> Result<(), LogError> {
+        let (before, last) = self.shared.with_index(|index| {
+            let before = index.last();
+            index.truncate(after);
+            (before, index.last())
+        });
+        if before == last {
+            return self.shared.check();
+        }
+        self.send(Op::Truncate(last))
+    }
+
+    fn purge_upto(&mut self, upto: LogId) -> Result<(), LogError> {
+        let news = self.shared.with_index(|index| {
+            let before = index.purged();
+            index.purge(upto);
+            before != index.purged()
+        });
+        if news {
+            self.send(Op::Purge(upto))
+        } else {
+            self.shared.check()
+        }
+    }
+}
+
+impl Drop for LogStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the log's writer panicked");
+        }
+    }
+}
+
+/// Entries encoded for the writer.
+struct Piece {
+    records: Vec<u8>,
+    first: u64,
+    last: LogId,
+    entries: Vec<(Entry, u32)>,
+}
+
+fn encode_pieces(
+    entries: impl Iterator<Item = Entry>,
+    mut next: Option<u64>,
+) -> Result<Vec<Piece>, LogError> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for entry in entries {
+        let index = entry.log_id.index;
+        if let Some(expected) = next.filter(|expected| *expected != index) {
+            return Err(LogError::Gap {
+                expected,
+                found: index,
+            });
+        }
+        next = Some(index + 1);
+        if pieces
+            .last()
+            .is_none_or(|piece| piece.records.len() >= APPEND_BYTES)
+        {
+            pieces.push(Piece {
+                records: Vec::with_capacity(512),
+                first: index,
+                last: entry.log_id,
+                entries: Vec::new(),
+            });
+        }
+        if let Some(piece) = pieces.last_mut() {
+            let length = encode_entry(&mut piece.records, &entry);
+            if length > MAX_RECORD {
+                return Err(LogError::TooLong {
+                    index,
+                    length,
+                    max: MAX_RECORD,
+                });
+            }
+            piece.last = entry.log_id;
+            piece.entries.push((entry, length as u32));
+        }
+    }
+    Ok(pieces)
+}
+
+impl LogReader {
+    async fn read(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, io::Error> {
+        self.shared.check()?;
+        let (runs, warm) = self.shared.find(range, limit);
+        if runs.is_empty() {
+            return Ok(warm);
+        }
+        // A read may wait for the disk, which must not hold up the caller's thread.
+        let read = tokio::task::spawn_blocking(move || {
+            let mut entries = Vec::new();
+            for run in runs {
+                run.read(&mut entries)?;
+            }
+            entries.extend(warm);
+            Ok::<_, LogError>(entries)
+        });
+        Ok(read.await.map_err(io::Error::other)??)
+    }
+}
+
+fn indexes(range: &impl RangeBounds<u64>) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(index) => *index,
+        Bound::Excluded(index) => index.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(index) => index.saturating_add(1),
+        Bound::Excluded(index) => *index,
+        Bound::Unbounded => u64::MAX,
+    };
+    start..end
+}
+
+impl RaftLogReader<TypeConfig> for LogReader {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        self.read(indexes(&range), usize::MAX).await
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.shared.vote())
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.read(start..end, READ_BYTES).await
+    }
+
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = Result<Entry, io::Error>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let state = (self.clone(), indexes(&range));
+        let pieces = stream::unfold(state, |(reader, range)| async move {
+            if range.is_empty() {
+                return None;
+            }
+            match reader.read(range.clone(), READ_BYTES).await {
+                Ok(entries) => {
+                    let start = entries.last()?.log_id.index + 1;
+                    let items: Vec<_> = entries.into_iter().map(Ok).collect();
+                    Some((stream::iter(items), (reader, start..range.end)))
+                }
+                Err(e) => Some((stream::iter(vec![Err(e)]), (reader, 0..0))),
+            }
+        });
+        Box::pin(pieces.flatten())
+    }
+
+    async fn get_key_log_ids(
+        &mut self,
+        range: RangeInclusive<LogId>,
+    ) -> Result<Vec<LogId>, io::Error> {
+        let (first, last) = range.into_inner();
+        Ok(self
+            .shared
+            .with_index(|index| index.last_of_each_term(first, last)))
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogReader;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let (last_purged_log_id, last_log_id) = self
+            .shared
+            .with_index(|index| (index.purged(), index.last()));
+        Ok(LogState {
+            last_purged_log_id,
+            last_log_id,
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> LogReader {
+        self.reader()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        Ok(self.save(*vote).await?)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        self.shared.check()?;
+        self.shared.set_committed(self.ops, committed);
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.shared.committed())
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        Ok(self.append_all(entries.into_iter(), callback)?)
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        Ok(self.truncate(last_log_id)?)
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        Ok(self.purge_upto(log_id)?)
+    }
+}
