@@ -12,7 +12,7 @@ mod filter;
 pub mod refusal;
 
 pub use error::{NotOnWire, ParseError};
-pub use filter::Filter;
+pub use filter::{filter_to_wire, parse_filter};
 
 /// The public API, `tenure.v1`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]

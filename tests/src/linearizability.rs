@@ -116,7 +116,7 @@ impl Search<'_> {
             let next = self.minimal(&done);
             let before = stack.len();
             for at in next.iter().copied() {
-                for after in self.step(value, self.operations[at].op) {
+                if let Some(after) = self.step(value, self.operations[at].op) {
                     let mut done = done.clone();
                     done[at / 64] |= 1 << (at % 64);
                     if self.seen.insert((done.clone(), after)) {

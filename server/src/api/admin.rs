@@ -3,7 +3,7 @@
 use super::{command, read::Reads, refusal};
 use crate::consensus::{Consensus, GroupStatus, Peer, PeerStatus};
 use tenure_core::{Endpoint, ServerId, State, Topology, topology};
-use tenure_proto::v1;
+use tenure_proto::{NotOnWire, v1};
 use tonic::{Request, Response, Status};
 
 /// Entries of history in an answer when the caller names no limit, and at the most.
@@ -88,9 +88,9 @@ impl v1::admin_server::Admin for Service {
         let topology = Topology::try_from(topology).map_err(refusal::invalid)?;
         let plan = |state: &State| topology::plan(state, &topology, remove);
         let (header, plan) = self.reads.read(None, plan).await?;
-        let mut answer = v1::PlanResponse::from(plan);
-        answer.header = Some(header);
-        Ok(Response::new(answer))
+        let steps = plan.steps.iter().map(TryInto::try_into).collect::<Result<_, NotOnWire>>();
+        let steps = steps.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(v1::PlanResponse { header: Some(header), steps, holds: plan.holds }))
     }
 
     async fn history(

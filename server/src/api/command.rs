@@ -20,7 +20,8 @@ pub(super) async fn execute(
     let command = Command::try_from(wanted).map_err(refusal::invalid)?;
     let actor = Note::new(&request.actor)
         .map_err(|why| refusal::invalid(format!("actor: {why}")))?;
-    let request = request.request.map(RequestId::from);
+    let request = request.request.map(RequestId::try_from).transpose();
+    let request = request.map_err(|error| refusal::invalid(error.within("request")))?;
     let envelope = Envelope { request, actor, stamp: now(), command };
     let payload = encode_command(&envelope);
     if payload.len() > ENTRY_BYTES_MAX {

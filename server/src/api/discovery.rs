@@ -5,7 +5,7 @@ use crate::consensus::Consensus;
 use futures::{Stream, StreamExt, stream};
 use std::{pin::Pin, sync::Arc};
 use tenure_core::{NodeRef, Record, ServiceName, State};
-use tenure_proto::{convert, v1};
+use tenure_proto::{parse_filter, v1};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
@@ -89,14 +89,14 @@ impl v1::discovery_server::Discovery for Service {
     ) -> Result<Response<Self::ListStream>, Status> {
         let request = request.into_inner();
         let filter =
-            convert::filter(&request.kinds, &request.services).map_err(refusal::invalid)?;
+            parse_filter(&request.kinds, &request.services).map_err(refusal::invalid)?;
         let permit = self.lists.clone().try_acquire_owned();
         let permit = permit.map_err(|_| refusal::overloaded("too many lists at a time"))?;
         let all = |state: &State| state.page(&filter, None, usize::MAX);
         let (header, records) = self.reads.read(request.consistency, all).await?;
         let answers = parts(records).map(move |part| {
             let _until_sent = &permit;
-            let records = part.iter().filter_map(convert::record).collect();
+            let records = watch::records(part.iter());
             Ok(v1::ListResponse { header: Some(header), records })
         });
         Ok(Response::new(Box::pin(answers)))
@@ -110,7 +110,7 @@ impl v1::discovery_server::Discovery for Service {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
         let filter =
-            convert::filter(&request.kinds, &request.services).map_err(refusal::invalid)?;
+            parse_filter(&request.kinds, &request.services).map_err(refusal::invalid)?;
         let watcher =
             watch::Watcher::new(&self.consensus, self.reads.clone(), filter, request.after_revision);
         Ok(Response::new(Box::pin(watcher.answers())))

@@ -9,10 +9,7 @@ use crate::consensus::Consensus;
 use futures::{Stream, stream};
 use std::{collections::BTreeMap, time::Duration};
 use tenure_core::{Batch, Compacted, Event, Filter, Key, Record, Revision};
-use tenure_proto::{
-    convert,
-    v1::{self, watch_response::Kind},
-};
+use tenure_proto::v1::{self, watch_response::Kind};
 use tenure_storage::StateReader;
 use tokio::sync::watch;
 use tonic::Status;
@@ -91,21 +88,21 @@ impl Watcher {
         };
         if page.len() == PAGE_RECORDS {
             self.stage = Stage::Snapshot { began, sent: page.last().map(Record::key) };
-            let records = page.iter().filter_map(convert::record).collect();
+            let records = records(page.iter());
             let part = v1::watch_response::Snapshot { records, first, last: false, gone: vec![] };
             return self.answer(began, Kind::Snapshot(part));
         }
-        let mut records: BTreeMap<Key, Record> =
+        let mut latest: BTreeMap<Key, Record> =
             page.into_iter().map(|record| (record.key(), record)).collect();
         let mut gone = Vec::new();
         for (key, after) in self.merge(&changed) {
             match after {
-                Some(record) => drop(records.insert(key, record)),
-                None => gone.extend(convert::key(&key)),
+                Some(record) => drop(latest.insert(key, record)),
+                None => gone.extend(v1::Key::try_from(&key)),
             }
         }
         self.stage = Stage::Following(revision);
-        let records = records.values().filter_map(convert::record).collect();
+        let records = records(latest.values());
         let part = v1::watch_response::Snapshot { records, first, last: true, gone };
         self.answer(revision, Kind::Snapshot(part))
     }
@@ -171,6 +168,10 @@ impl Stage {
 }
 
 fn event((key, after): (Key, Option<Record>)) -> Option<v1::watch_response::Event> {
-    let after = after.as_ref().and_then(convert::record);
-    Some(v1::watch_response::Event { key: Some(convert::key(&key)?), after })
+    v1::watch_response::Event::try_from(&Event { key, after }).ok()
+}
+
+/// The records as they are sent. A filter wants none that have no place on the wire.
+pub(super) fn records<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<v1::Record> {
+    records.filter_map(|record| v1::Record::try_from(record).ok()).collect()
 }
