@@ -32,15 +32,16 @@ mod stage;
 mod tests;
 
 pub use checkpoint::Changes;
-pub use error::ImageError;
-pub use probe::{Probe, probe};
 pub(crate) use db::set_aside;
 pub(crate) use entries::{Entries, push};
+pub use error::ImageError;
 pub(crate) use gate::Pin;
-pub(crate) use part::{Tally, describe, open as open_part};
+pub(crate) use part::Tally;
+pub use probe::{Probe, probe};
 pub(crate) use stage::Stage;
 
 use crate::format::Meta;
+use checkpoint::Step;
 use db::Db;
 use gate::Gate;
 
@@ -171,9 +172,26 @@ impl Image {
         load::parts(&self.db, meta.tree)
     }
 
+    /// Refuses rows that are not those that `meta` counted.
+    pub(crate) fn check(&self, meta: &Meta, found: Tally) -> Result<(), ImageError> {
+        load::check(&self.db, meta, found)
+    }
+
     /// Names the image and a part of it that is not what was written.
-    pub(crate) fn damaged(&self, subject: impl Into<String>, what: impl Into<String>) -> ImageError {
+    pub(crate) fn damaged(
+        &self,
+        subject: impl Into<String>,
+        what: impl Into<String>,
+    ) -> ImageError {
         self.db.damaged(subject, what)
+    }
+
+    /// Lets tests look at the disk between two steps.
+    fn reached(&self, step: Step) {
+        #[cfg(test)]
+        self.steps.reached(step);
+        #[cfg(not(test))]
+        let _ = step;
     }
 
     fn set_meta(&self, meta: &Meta) {

@@ -19,6 +19,12 @@
 
 pub mod error;
 pub mod folder;
+pub mod format;
+pub mod image;
 pub mod log_store;
+pub mod snapshot;
+pub mod state_machine;
+pub mod state_reader;
+pub mod store;
 pub mod types;
 pub mod wal;

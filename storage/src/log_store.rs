@@ -1,16 +1,13 @@
 //! The log as openraft uses it.
 
-use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use futures::{Stream, StreamExt, stream};
+use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader};
 use tokio::sync::oneshot;
 
 use crate::error::{DiskError, OpenError};
@@ -20,8 +17,10 @@ use crate::wal::disk::{Disk, RealDisk};
 use crate::wal::record::{MAX_RECORD, encode_entry};
 use crate::wal::{self, Append, LogError, LogStats, Op, Options, Shared};
 
-/// How many bytes of entries are handed out at once where the caller leaves it open.
-const READ_BYTES: usize = 1 << 20;
+mod reader;
+
+pub use reader::LogReader;
+
 /// How many bytes of entries go to the writer as one piece.
 const APPEND_BYTES: usize = 1 << 20;
 
@@ -38,12 +37,6 @@ pub struct LogStore {
     ticket: u32,
     /// Keeps the folder locked.
     _folder: Option<DataFolder>,
-}
-
-/// Reads the log beside its store, as many at a time as there are followers.
-#[derive(Debug, Clone)]
-pub struct LogReader {
-    shared: Arc<Shared>,
 }
 
 impl LogStore {
@@ -99,9 +92,12 @@ impl LogStore {
 
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
-        LogReader {
-            shared: Arc::clone(&self.shared),
-        }
+        LogReader::new(Arc::clone(&self.shared))
+    }
+
+    /// The last entry that is no longer kept; `None` when the log still has its first one.
+    pub fn purged(&self) -> Option<LogId> {
+        self.shared.with_index(|index| index.purged())
     }
 
     /// Figures since the log was opened.
@@ -259,95 +255,6 @@ fn encode_pieces(
         }
     }
     Ok(pieces)
-}
-
-impl LogReader {
-    async fn read(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, io::Error> {
-        self.shared.check()?;
-        let (runs, warm) = self.shared.find(range, limit);
-        if runs.is_empty() {
-            return Ok(warm);
-        }
-        // A read may wait for the disk, which must not hold up the caller's thread.
-        let read = tokio::task::spawn_blocking(move || {
-            let mut entries = Vec::new();
-            for run in runs {
-                run.read(&mut entries)?;
-            }
-            entries.extend(warm);
-            Ok::<_, LogError>(entries)
-        });
-        Ok(read.await.map_err(io::Error::other)??)
-    }
-}
-
-fn indexes(range: &impl RangeBounds<u64>) -> Range<u64> {
-    let start = match range.start_bound() {
-        Bound::Included(index) => *index,
-        Bound::Excluded(index) => index.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(index) => index.saturating_add(1),
-        Bound::Excluded(index) => *index,
-        Bound::Unbounded => u64::MAX,
-    };
-    start..end
-}
-
-impl RaftLogReader<TypeConfig> for LogReader {
-    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
-    where
-        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
-    {
-        self.read(indexes(&range), usize::MAX).await
-    }
-
-    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
-        Ok(self.shared.vote())
-    }
-
-    async fn limited_get_log_entries(
-        &mut self,
-        start: u64,
-        end: u64,
-    ) -> Result<Vec<Entry>, io::Error> {
-        self.read(start..end, READ_BYTES).await
-    }
-
-    async fn entries_stream<RB>(
-        &mut self,
-        range: RB,
-    ) -> impl Stream<Item = Result<Entry, io::Error>> + OptionalSend
-    where
-        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
-    {
-        let state = (self.clone(), indexes(&range));
-        let pieces = stream::unfold(state, |(reader, range)| async move {
-            if range.is_empty() {
-                return None;
-            }
-            match reader.read(range.clone(), READ_BYTES).await {
-                Ok(entries) => {
-                    let start = entries.last()?.log_id.index + 1;
-                    let items: Vec<_> = entries.into_iter().map(Ok).collect();
-                    Some((stream::iter(items), (reader, start..range.end)))
-                }
-                Err(e) => Some((stream::iter(vec![Err(e)]), (reader, 0..0))),
-            }
-        });
-        Box::pin(pieces.flatten())
-    }
-
-    async fn get_key_log_ids(
-        &mut self,
-        range: RangeInclusive<LogId>,
-    ) -> Result<Vec<LogId>, io::Error> {
-        let (first, last) = range.into_inner();
-        Ok(self
-            .shared
-            .with_index(|index| index.last_of_each_term(first, last)))
-    }
 }
 
 impl RaftLogStorage<TypeConfig> for LogStore {

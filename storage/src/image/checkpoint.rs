@@ -60,7 +60,6 @@ pub enum Step {
     /// The meta is the new one.
     Meta,
     /// Received rows are whole.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at steps"))]
     Staged,
 }
 

@@ -158,13 +158,18 @@ fn sync_creation(folder: &Path) -> Result<(), ImageError> {
 }
 
 /// Renames a damaged image, so that a new one can be made in its place and the old one looked at.
-pub fn set_aside(folder: &Path) -> Result<PathBuf, DiskError> {
-    let candidates = (1u32..).map(|n| folder.with_extension(format!("damaged-{n}")));
-    let aside = candidates
-        .into_iter()
-        .find(|path| !path.exists())
-        .expect("not all numbers are taken");
-    fs::rename(folder, &aside).map_err(|e| DiskError::new("rename", folder, e))?;
+/// `None` when there was none.
+pub fn set_aside(folder: &Path) -> Result<Option<PathBuf>, DiskError> {
+    let aside = if folder.exists() {
+        let aside = (1u32..)
+            .map(|n| folder.with_extension(format!("damaged-{n}")))
+            .find(|path| !path.exists())
+            .expect("not all numbers are taken");
+        fs::rename(folder, &aside).map_err(|e| DiskError::new("rename", folder, e))?;
+        Some(aside)
+    } else {
+        None
+    };
     fs::create_dir(folder).map_err(|e| DiskError::new("create folder", folder, e))?;
     if let Some(parent) = folder.parent() {
         sync_folder(parent)?;

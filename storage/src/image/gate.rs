@@ -60,11 +60,6 @@ impl Gate {
         inside.writing = true;
         Writing(self.clone())
     }
-
-    /// Whether rows are pinned.
-    pub fn is_pinned(&self) -> bool {
-        self.lock().pins > 0
-    }
 }
 
 /// While it lives, rows stay as they are.
