@@ -8,10 +8,15 @@ use std::path::Path;
 
 use tenure_tests::power_loss::{
     Treatment,
+    damage::{flips, losses, try_all},
     image::Image,
-    loads::files::{Fault, Files},
-    run::traced,
-    sweep::{Report, sweep},
+    loads::{
+        files::{Fault, Files},
+        log::{plan::plan, subject::Log},
+    },
+    run::{Traced, scratch, traced},
+    sweep::{Report, Restarted, Subject, cut, sweep},
+    trace::{Kind, Record},
 };
 
 /// The program that is cut off.
@@ -21,7 +26,7 @@ fn load() -> &'static Path {
 
 /// The ways in which the power can go at one point: always without and with all that was not synced, and in part.
 fn ways(after: usize) -> Vec<Treatment> {
-    let seeds = if full() { 0..8 } else { 0..1 };
+    let seeds = if full() { 0..16 } else { 0..4 };
     let mut ways = vec![Treatment::DROPPED, Treatment::KEPT];
     ways.extend(seeds.map(|seed| Treatment::partial((after as u64) << 8 | seed)));
     if full() {
@@ -82,4 +87,113 @@ fn the_bench_notices_a_call_that_went_past_the_recorder() {
         error.to_string().contains("log/copy: absent and a file"),
         "{error}"
     );
+}
+
+fn run_log(lie: &str, length: usize) -> Traced {
+    traced(
+        load(),
+        &["log", lie, "1", &length.to_string()],
+        &Image::default(),
+    )
+    .unwrap()
+}
+
+/// The log load in the length that the environment asks for, and the subject that knows its plan.
+fn honest_log() -> (Traced, Log) {
+    let length = if full() { 3000 } else { 400 };
+    (run_log("none", length), Log::new(plan(1, length)))
+}
+
+#[test]
+fn the_log_keeps_what_it_acknowledged_through_every_power_cut() {
+    let (run, log) = honest_log();
+    let count = |kind| {
+        run.trace
+            .iter()
+            .filter(|record| record.kind == kind)
+            .count()
+    };
+    assert!(
+        count(Kind::Rename) > 5 && count(Kind::Unlink) > 3,
+        "the plan fills and removes segments"
+    );
+    let report = sweep(&log, &Image::default(), &run.trace, ways).unwrap();
+    println!("log: {}", report.counts);
+    assert_eq!(report.complaints, [""; 0]);
+    assert!(
+        report.counts.repaired > 50,
+        "the plan is torn in many places: {}",
+        report.counts
+    );
+}
+
+#[test]
+fn the_bench_catches_a_log_on_a_disk_that_does_not_sync() {
+    for lie in ["file-sync", "folder-sync"] {
+        let (run, log) = (run_log(lie, 100), Log::new(plan(1, 100)));
+        let report = sweep(&log, &Image::default(), &run.trace, ways).unwrap();
+        println!("log, without {lie}: {}", report.counts);
+        assert!(
+            report.counts.broken + report.counts.refused > 0,
+            "{lie}: {report:#?}"
+        );
+    }
+}
+
+/// Boundaries right after a write, `count` of them over the whole trace.
+fn after_writes(trace: &[Record], count: usize) -> Vec<usize> {
+    let writes = (1..=trace.len()).filter(|after| trace[after - 1].kind == Kind::Write);
+    let writes: Vec<usize> = writes.collect();
+    writes
+        .iter()
+        .copied()
+        .step_by((writes.len() / count).max(1))
+        .collect()
+}
+
+#[test]
+fn the_log_survives_a_power_cut_in_the_start_after_a_power_cut() {
+    let (run, log) = honest_log();
+    let mut total = Report::default();
+    for after in after_writes(&run.trace, if full() { 300 } else { 12 }) {
+        let (image, progress) = cut(
+            &Image::default(),
+            &run.trace,
+            after,
+            Treatment::partial(after as u64),
+        )
+        .unwrap();
+        let start = traced(load(), &["log-open"], &image).unwrap();
+        let subject = Restarted {
+            subject: &log,
+            progress,
+        };
+        total.add(sweep(&subject, &image, &start.trace, ways).unwrap());
+    }
+    println!("log, in the start after a cut: {}", total.counts);
+    assert_eq!(total.complaints, [""; 0]);
+    assert!(
+        total.counts.images > 24,
+        "every start writes something: {}",
+        total.counts
+    );
+}
+
+#[test]
+fn a_damaged_log_is_refused_and_left_alone() {
+    let (run, log) = honest_log();
+    let folder = scratch().unwrap();
+    run.folder.write(folder.path()).unwrap();
+    let intact = log.open(folder.path()).unwrap();
+    let mut damaged = flips(
+        &run.folder,
+        &run.trace,
+        "log",
+        if full() { 4000 } else { 300 },
+    );
+    damaged.extend(losses(&run.folder, &run.trace, "log"));
+    let (counts, wrong) = try_all(&log, &intact, &damaged).unwrap();
+    println!("log: {counts}");
+    assert_eq!(wrong, [""; 0]);
+    assert!(counts.refused > 250, "{counts}");
 }

@@ -5,7 +5,7 @@ use std::{fmt, io, thread};
 use super::{
     chance::Chance,
     image::Image,
-    pages::PAGE,
+    pages::{PAGE, Pages},
     sweep::{self, Opened, Subject},
     trace::{Kind, Record},
 };
@@ -136,7 +136,7 @@ pub fn flips(image: &Image, trace: &[Record], within: &str, count: usize) -> Vec
     let mut chance = Chance::new(count as u64);
     let mut places = Vec::new();
     for (path, pages) in image.0.iter().filter(|(path, _)| path.starts_with(within)) {
-        let runs = pages.iter().flat_map(super::pages::Pages::runs);
+        let runs = pages.iter().flat_map(Pages::runs);
         let written =
             runs.flat_map(|(start, run)| (start..).zip(run).filter(|(_, byte)| *byte != 0));
         places.extend(written.map(|(offset, _)| (path, offset)));
@@ -163,43 +163,57 @@ pub fn flips(image: &Image, trace: &[Record], within: &str, count: usize) -> Vec
     damaged
 }
 
-/// A copy of `image` for every written page of the files whose path begins with `within`, with that page zero; and one
-/// for every such file, without it.
+/// Copies of `image` in which a part of one of the files is gone whose path begins with `within`: every written page once,
+/// the second half, and all of it.
 #[must_use]
 pub fn losses(image: &Image, trace: &[Record], within: &str) -> Vec<Damaged> {
     let mut damaged = Vec::new();
-    for (path, pages) in image
-        .0
-        .iter()
-        .filter(|(path, pages)| path.starts_with(within) && pages.is_some())
-    {
-        let is_last = |from: u64| {
-            tail(trace).is_some_and(|(file, start)| {
-                path.as_os_str().as_encoded_bytes() == file && from > start
-            })
+    for (path, pages) in &image.0 {
+        let Some(pages) = pages.as_ref().filter(|_| path.starts_with(within)) else {
+            continue;
         };
-        for (start, run) in pages.iter().flat_map(super::pages::Pages::runs) {
+        let shown = path.display();
+        // Of the newest file, whatever follows the damage has to be there to show that something did follow.
+        let last = tail(trace).filter(|(file, _)| path.as_os_str().as_encoded_bytes() == *file);
+        let mut lose = |what: String, at_tail: bool, change: &dyn Fn(&mut Pages)| {
+            let mut image = image.clone();
+            if let Some(Some(pages)) = image.0.get_mut(path) {
+                change(pages);
+            }
+            damaged.push(Damaged {
+                what,
+                image,
+                at_tail,
+            });
+        };
+        for (start, run) in pages.runs() {
             for page in
                 (start..start + run.len() as u64).step_by(usize::try_from(PAGE).expect("small"))
             {
-                let mut image = image.clone();
-                if let Some(Some(pages)) = image.0.get_mut(path) {
-                    pages.write_zeros(page, PAGE.min(pages.length() - page));
-                }
-                let what = format!("page at {page} of {} zeroed", path.display());
-                damaged.push(Damaged {
-                    what,
-                    image,
-                    at_tail: is_last(page + PAGE),
-                });
+                let length = PAGE.min(pages.length() - page);
+                let at_tail = last.is_some_and(|(_, start)| page + PAGE > start);
+                lose(
+                    format!("page at {page} of {shown} zeroed"),
+                    at_tail,
+                    &|pages| pages.write_zeros(page, length),
+                );
             }
         }
+        let half = pages.length() / 2;
+        lose(
+            format!("{shown} cut to {half} bytes"),
+            last.is_some(),
+            &|pages| pages.set_length(half),
+        );
+        lose(format!("{shown} emptied"), false, &|pages| {
+            pages.set_length(0)
+        });
         let mut image = image.clone();
         image.0.remove(path);
         damaged.push(Damaged {
-            what: format!("{} removed", path.display()),
+            what: format!("{shown} removed"),
             image,
-            at_tail: false,
+            at_tail: last.is_some(),
         });
     }
     damaged

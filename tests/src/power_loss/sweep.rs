@@ -31,8 +31,8 @@ pub struct Counts {
     pub cuts: usize,
     /// Different images among them; each was opened once.
     pub images: usize,
-    /// Images in which opening changed something: a repair, or the files that a first start makes.
-    pub changed: usize,
+    /// Images in which opening took something away: the torn end of a file, or a file that was not finished.
+    pub repaired: usize,
     /// Images that were refused.
     pub refused: usize,
     /// Cuts after which something promised was missing, or something was there that nobody had asked for.
@@ -47,14 +47,14 @@ impl fmt::Display for Counts {
             boundaries,
             cuts,
             images,
-            changed,
+            repaired,
             refused,
             broken,
             panicked,
         } = self;
         write!(
             f,
-            "{boundaries} boundaries, {cuts} cuts, {images} images opened: {changed} changed, "
+            "{boundaries} boundaries, {cuts} cuts, {images} images opened: {repaired} repaired, "
         )?;
         write!(
             f,
@@ -73,6 +73,29 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what another sweep came to.
+    pub fn add(&mut self, other: Self) {
+        let Counts {
+            boundaries,
+            cuts,
+            images,
+            repaired,
+            refused,
+            broken,
+            panicked,
+        } = other.counts;
+        self.counts.boundaries += boundaries;
+        self.counts.cuts += cuts;
+        self.counts.images += images;
+        self.counts.repaired += repaired;
+        self.counts.refused += refused;
+        self.counts.broken += broken;
+        self.counts.panicked += panicked;
+        for text in other.complaints {
+            self.complain(|| text);
+        }
+    }
+
     const KEPT: usize = 20;
 
     fn complain(&mut self, text: impl FnOnce() -> String) {
@@ -106,6 +129,31 @@ pub trait Subject: Sync {
     fn go_on(&self, folder: &Path, state: &Self::State) -> Result<(), String>;
 }
 
+/// A subject whose user said nothing more after a first power cut: what is cut now is the start after it.
+#[derive(Debug)]
+pub struct Restarted<'a, S> {
+    /// The subject.
+    pub subject: &'a S,
+    /// How far its user was.
+    pub progress: Progress,
+}
+
+impl<S: Subject> Subject for Restarted<'_, S> {
+    type State = S::State;
+
+    fn open(&self, folder: &Path) -> Result<Self::State, String> {
+        self.subject.open(folder)
+    }
+
+    fn judge(&self, state: &Self::State, _: Progress) -> Result<(), String> {
+        self.subject.judge(state, self.progress)
+    }
+
+    fn go_on(&self, folder: &Path, state: &Self::State) -> Result<(), String> {
+        self.subject.go_on(folder, state)
+    }
+}
+
 /// One power cut of a sweep.
 struct Cut {
     after: usize,
@@ -117,8 +165,8 @@ struct Cut {
 /// What came of one image.
 pub(super) struct Seen<S> {
     pub(super) opened: Opened<S>,
-    /// Opening changed files.
-    changed: bool,
+    /// Opening took something away.
+    repaired: bool,
     /// What went wrong afterwards.
     pub(super) afterwards: Result<(), String>,
 }
@@ -220,20 +268,33 @@ pub(super) fn look_at<S: Subject>(subject: &S, image: &Image) -> io::Result<Seen
         Ok(Err(error)) => Opened::Refused(error),
         Err(panic) => Opened::Panicked(said(panic.as_ref())),
     };
-    let changed = *image != Image::read(path)?;
+    let after = Image::read(path)?;
+    let repaired = takes_away(image, &after);
     let afterwards = match &opened {
         Opened::As(state) => catch_unwind(AssertUnwindSafe(|| subject.go_on(path, state)))
             .unwrap_or_else(|panic| Err(format!("going on panicked: {}", said(panic.as_ref())))),
-        Opened::Refused(error) if changed => {
+        Opened::Refused(error) if *image != after => {
             Err(format!("it refused ({error}), but changed files"))
         }
         Opened::Refused(_) | Opened::Panicked(_) => Ok(()),
     };
     Ok(Seen {
         opened,
-        changed,
+        repaired,
         afterwards,
     })
+}
+
+/// Whether a file of `before` is shorter in `after`, or not there.
+fn takes_away(before: &Image, after: &Image) -> bool {
+    before
+        .0
+        .iter()
+        .any(|(path, pages)| match (pages, after.0.get(path)) {
+            (_, None) => true,
+            (Some(before), Some(Some(after))) => after.length() < before.length(),
+            (Some(_) | None, Some(_)) => false,
+        })
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
@@ -241,6 +302,25 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a text")
         .to_owned()
+}
+
+/// The folder after one power cut, and how far its program was.
+///
+/// # Errors
+/// When the trace cannot be played.
+pub fn cut(
+    before: &Image,
+    trace: &[Record],
+    after: usize,
+    treatment: Treatment,
+) -> io::Result<(Image, Progress)> {
+    let mut disk = Disk::from_image(before)?;
+    let mut progress = Progress::default();
+    for record in &trace[..after] {
+        disk.apply(record)?;
+        progress.apply(record)?;
+    }
+    Ok((disk.after_cut(treatment), progress))
 }
 
 fn judge_all<S: Subject>(
@@ -254,7 +334,7 @@ fn judge_all<S: Subject>(
     report.counts.boundaries = trace.len() + 1;
     report.counts.cuts = cuts.len();
     report.counts.images = seen.len();
-    report.counts.changed = seen.values().filter(|seen| seen.changed).count();
+    report.counts.repaired = seen.values().filter(|seen| seen.repaired).count();
     for cut in cuts {
         let first = told.insert(cut.image);
         let seen = seen.get(&cut.image).expect("every image was opened");

@@ -13,8 +13,10 @@ use super::plan::Call;
 /// An entry: its id and a hash of what it carries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
-    term: u64,
-    index: u64,
+    /// The term of the leader that made it.
+    pub term: u64,
+    /// Its place in the log.
+    pub index: u64,
     payload: u64,
 }
 
