@@ -304,6 +304,42 @@ fn operations_queued_together_keep_their_order_through_a_cut() {
     }
 }
 
+#[test]
+fn the_committed_position_never_goes_beyond_the_entries() {
+    let disk = MemoryDisk::default();
+    segment::create(&disk, &dir(), STORE).expect("create");
+    let created = disk.changes();
+    let mut log = open(Arc::new(disk.clone()), &dir());
+    runtime().block_on(async {
+        let slow = disk.hold();
+        let mut told = Vec::new();
+        // The large ones fill a batch each, so that the last entry is not in the first batch.
+        for (index, size) in [(0, 10), (1, 17_000), (2, 17_000), (3, 10)] {
+            told.push(start_append(&mut log, vec![entry(1, index, size)]).await);
+        }
+        log.save_committed(Some(log_id(1, 3)))
+            .await
+            .expect("committed");
+        drop(slow);
+        for durable in told {
+            durable.await.expect("told").expect("durable");
+        }
+    });
+    drop(log);
+    let changes = disk.recorded();
+    let mut seen = 0;
+    for cut in created..=changes.len() {
+        let files = image(&BTreeMap::new(), &changes[..cut], Unsynced::Kept);
+        let mut log = open(Arc::new(MemoryDisk::with_files(files)), &dir());
+        let committed = runtime().block_on(log.read_committed()).expect("committed");
+        if committed.is_some() {
+            assert_eq!(log_state_last(&mut log), log_id(1, 3), "cut {cut}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "the committed position was never written");
+}
+
 fn log_state_last(log: &mut LogStore) -> LogId {
     let state = runtime().block_on(log.get_log_state()).expect("state");
     state.last_log_id.expect("entries")

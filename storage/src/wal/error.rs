@@ -15,6 +15,9 @@ pub enum LogError {
     /// The operating system failed an operation; see [`DiskError::is_full`].
     #[error("the log stopped, nothing more is acknowledged: {0}")]
     Disk(#[source] DiskError),
+    /// The operating system could not read an entry back.
+    #[error("an entry cannot be read back: {0}")]
+    Read(#[source] DiskError),
     /// An entry read back is not what was written.
     #[error(transparent)]
     Damaged(Damage),
@@ -46,7 +49,7 @@ pub enum LogError {
 impl From<LogError> for io::Error {
     fn from(error: LogError) -> io::Error {
         let kind = match &error {
-            LogError::Disk(disk) => disk.source.kind(),
+            LogError::Disk(disk) | LogError::Read(disk) => disk.source.kind(),
             LogError::Damaged(_) => io::ErrorKind::InvalidData,
             LogError::Gap { .. } | LogError::TooLong { .. } => io::ErrorKind::InvalidInput,
             LogError::Closed => io::ErrorKind::BrokenPipe,

@@ -65,12 +65,12 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`LogError::Disk`] and [`LogError::Damaged`]. Trying again is safe.
+    /// [`LogError::Read`] and [`LogError::Damaged`]. Trying again is safe.
     pub fn read(&self, out: &mut Vec<Entry>) -> Result<(), LogError> {
         let (Some(first), Some(last)) = (self.places.first(), self.places.last()) else {
             return Ok(());
         };
-        let failed = |e| LogError::Disk(DiskError::new("read", &self.path, e));
+        let failed = |e| LogError::Read(DiskError::new("read", &self.path, e));
         let file = self
             .file
             .as_ref()

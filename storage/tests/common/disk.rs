@@ -106,6 +106,11 @@ impl MemoryDisk {
             .expect("no test panics while it holds the disk")
     }
 
+    /// Nothing gets to this disk, or from it, until the guard is dropped.
+    pub fn hold(&self) -> impl Sized + '_ {
+        self.state()
+    }
+
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
         let with_bytes =
