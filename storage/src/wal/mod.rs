@@ -37,11 +37,11 @@
 //! # Why not a library
 //!
 //! The `raft-log` crate (0.4.6, on `chunked-wal` 0.2.3) was tried on the same rule. Of 120 single
-//! bit flips in an entry that had 50 acknowledged entries after it in the same file, three (in a
-//! length) opened without a word and without those 51 entries: it takes an early end of the file
-//! for a torn write without looking at what comes after. And a torn write whose first page was
-//! lost and whose second was kept, an honest power cut, was refused. Neither can be mended from
-//! outside.
+//! bit flips in the first 60 bytes of an entry that had 49 acknowledged entries after it in the
+//! same file, three (in a length) opened without a word and without those 50 entries: it takes an
+//! early end of the file for a torn write without looking at what comes after. And a torn write
+//! whose first page was lost and whose second was kept, an honest power cut, was refused. Neither
+//! can be mended from outside.
 
 pub mod disk;
 mod error;

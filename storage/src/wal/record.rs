@@ -4,15 +4,15 @@
 //! checked without its batch. A body is a bincode 2 struct, frozen for format version 1, and for
 //! an entry the payload's bytes after it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::types::{
-    CommittedLeaderId, Entry, EntryPayload, LeaderId, LogId, Membership, Payload, ServerAddr, Vote,
-};
+use crate::types::{Entry, EntryPayload, LogId, Payload, Vote};
+
+mod v1;
+
+use v1::{CheckpointV1, EntryV1, IdV1, VoteV1, membership_from_v1, membership_to_v1};
 
 /// Length of a record's head.
 pub const RECORD_HEAD: usize = 9;
@@ -92,87 +92,6 @@ pub enum RecordError {
         /// What is wrong.
         why: String,
     },
-}
-
-#[derive(Serialize, Deserialize)]
-struct IdV1 {
-    term: u64,
-    index: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EntryV1 {
-    id: IdV1,
-    /// 0 blank, 1 command, 2 membership.
-    shape: u8,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VoteV1 {
-    term: u64,
-    server: u64,
-    committed: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CheckpointV1 {
-    vote: Option<VoteV1>,
-    committed: Option<IdV1>,
-    purged: Option<IdV1>,
-    last: Option<IdV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ServerV1 {
-    id: u64,
-    raft: String,
-    api: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MembershipV1 {
-    configs: Vec<BTreeSet<u64>>,
-    servers: Vec<ServerV1>,
-}
-
-impl From<LogId> for IdV1 {
-    fn from(id: LogId) -> Self {
-        IdV1 {
-            term: id.leader_id.term,
-            index: id.index,
-        }
-    }
-}
-
-impl From<IdV1> for LogId {
-    fn from(id: IdV1) -> Self {
-        LogId {
-            leader_id: CommittedLeaderId::new(id.term),
-            index: id.index,
-        }
-    }
-}
-
-impl From<Vote> for VoteV1 {
-    fn from(vote: Vote) -> Self {
-        VoteV1 {
-            term: vote.leader_id.term,
-            server: vote.leader_id.voted_for,
-            committed: vote.committed,
-        }
-    }
-}
-
-impl From<VoteV1> for Vote {
-    fn from(vote: VoteV1) -> Self {
-        Vote {
-            leader_id: LeaderId {
-                term: vote.term,
-                voted_for: vote.server,
-            },
-            committed: vote.committed,
-        }
-    }
 }
 
 /// Appends an entry's record to `out` and returns its length.
@@ -364,38 +283,6 @@ pub fn decode_entry(buffer: &Bytes, offset: usize) -> Result<Entry, RecordError>
         log_id: head.id.into(),
         payload,
     })
-}
-
-fn membership_to_v1(membership: &Membership) -> MembershipV1 {
-    let server = |(id, addr): (&u64, &ServerAddr)| ServerV1 {
-        id: *id,
-        raft: addr.raft.clone(),
-        api: addr.api.clone(),
-    };
-    MembershipV1 {
-        configs: membership.get_joint_config().clone(),
-        servers: membership.nodes().map(server).collect(),
-    }
-}
-
-fn membership_from_v1(stored: MembershipV1) -> Result<Membership, String> {
-    let servers: BTreeMap<u64, ServerAddr> = stored
-        .servers
-        .into_iter()
-        .map(|s| {
-            (
-                s.id,
-                ServerAddr {
-                    raft: s.raft,
-                    api: s.api,
-                },
-            )
-        })
-        .collect();
-    if stored.configs.is_empty() && servers.is_empty() {
-        return Ok(Membership::default());
-    }
-    Membership::new(stored.configs, servers).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
