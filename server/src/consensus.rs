@@ -3,17 +3,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader};
 use tenure_core::{LogIndex, Outcome, ServerId};
-use tenure_storage::StateReader;
+use tenure_storage::state_reader::StateReader;
 use tenure_storage::types::{Payload, ServerAddr, TypeConfig};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
-use crate::error::{MembershipError, Peer, ProposeError, ReadError};
+pub use crate::error::{MembershipError, Peer, ProposeError, ReadError};
 use crate::raft::{Links, Raft};
 
 mod checkpoint;
@@ -24,6 +23,7 @@ mod read;
 mod write;
 
 pub use group::{GroupStatus, PeerStatus, ServerRole};
+pub(crate) use read::{Unconfirmed, confirm};
 
 /// How many proposals may be under way at once on one server. Beyond it callers are refused at
 /// once, which keeps the wait of those admitted bounded.
@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     reads: mpsc::Sender<read::Waiter>,
     /// One change of the group at a time on this server.
     changes: Mutex<()>,
-    closing: AtomicBool,
+    closing: watch::Sender<bool>,
 }
 
 impl Consensus {
@@ -76,7 +76,7 @@ impl Consensus {
             writes,
             reads,
             changes: Mutex::new(()),
-            closing: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
         }))
     }
 
@@ -101,7 +101,7 @@ impl Consensus {
     /// See [`ProposeError`]: only [`ProposeError::Unknown`] and [`ProposeError::Fatal`] leave open
     /// whether the command was committed.
     pub async fn propose(&self, payload: Payload) -> Result<Outcome, ProposeError> {
-        if self.is_closing() {
+        if self.is_shutting_down() {
             return Err(ProposeError::ShuttingDown);
         }
         let Ok(_permit) = self.0.proposals.try_acquire() else {
@@ -134,7 +134,7 @@ impl Consensus {
     /// # Errors
     /// See [`ReadError`]. A retry is always safe.
     pub async fn read_index(&self) -> Result<LogIndex, ReadError> {
-        if self.is_closing() {
+        if self.is_shutting_down() {
             return Err(ReadError::ShuttingDown);
         }
         let (answer, index) = oneshot::channel();
@@ -205,13 +205,38 @@ impl Consensus {
         &self.0.links
     }
 
-    pub(crate) fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Relaxed)
+    /// Whether this server leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.0.raft.is_leader()
+    }
+
+    /// Returns when the server begins to stop: streams that have no end of their own end then.
+    pub async fn closed(&self) {
+        let mut closing = self.0.closing.subscribe();
+        // The sender lives as long as `self`.
+        let _closing = closing.wait_for(|closing| *closing).await;
+    }
+
+    /// Whether this server is stopping.
+    pub fn is_shutting_down(&self) -> bool {
+        *self.0.closing.borrow()
     }
 
     /// From here on callers are refused.
     pub(crate) fn close(&self) {
-        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.closing.send_replace(true);
+    }
+
+    /// Stops the Raft core and waits until it has ended.
+    pub(crate) async fn stop_core(&self) -> Result<(), String> {
+        let raft = self.0.raft.clone();
+        let stopping = self.0.runtime.spawn(async move { raft.shutdown().await });
+        match tokio::time::timeout(SHORT, stopping).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it took too long".into()),
+        }
     }
 
     /// Runs a change of the group to its end even if the caller goes away half-way.
@@ -219,7 +244,7 @@ impl Consensus {
         &self,
         change: impl Future<Output = Result<T, MembershipError>> + Send + 'static,
     ) -> Result<T, MembershipError> {
-        if self.is_closing() {
+        if self.is_shutting_down() {
             return Err(MembershipError::ShuttingDown);
         }
         let this = self.clone();

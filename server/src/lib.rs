@@ -2,9 +2,11 @@
 //!
 //! Start with [`Server::start`]. [`Consensus`] is what the API handlers stand on.
 
+mod api;
 mod config;
 mod consensus;
 mod error;
+mod formation;
 mod process;
 mod raft;
 

@@ -36,7 +36,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn ask(raft: &Raft, links: &Links) -> Result<LogIndex, ReadError> {
+async fn ask(raft: &Raft, links: &Arc<Links>) -> Result<LogIndex, ReadError> {
     match confirm(raft).await {
         Ok(index) => Ok(LogIndex(index)),
         Err(Unconfirmed::Elsewhere(Some(leader))) => links

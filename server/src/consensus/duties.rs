@@ -1,0 +1,179 @@
+//! What the leader does on its own: remembers servers and their data folders, completes changes of
+//! the group that were cut off, and takes expired pins away.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use openraft::async_runtime::watch::WatchReceiver;
+use tenure_core::{
+    Command, Endpoint, Envelope, NodeRef, Note, Outcome, ServerId, ServerStatus, State, Timestamp,
+};
+use tenure_storage::format::encode_command;
+use tenure_storage::types::Payload;
+use tokio::time::timeout;
+
+use super::{Consensus, SHORT, group, membership};
+use crate::error::MembershipError;
+
+/// How often the leader looks at pins and at what it could not do before.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until consensus stops.
+pub(crate) async fn run(consensus: Consensus) {
+    let mut changes = consensus.raft().server_metrics();
+    let mut told_retired = false;
+    loop {
+        let leads = {
+            let metrics = changes.borrow_and_update();
+            metrics.state.is_leader()
+        };
+        if consensus.is_shutting_down() {
+            return;
+        }
+        if leads {
+            if let Err(error) = lead(&consensus).await {
+                tracing::debug!(server = %consensus.id(), %error, "a duty of the leader waits");
+            }
+        } else if !told_retired && is_retired(&consensus) {
+            told_retired = true;
+            tracing::error!(
+                server = %consensus.id(),
+                "this server was removed from the cluster and its id is never used again: stop it, \
+                 or add it anew with an empty data folder and another id"
+            );
+        }
+        if let Ok(Err(_)) = timeout(EVERY, changes.changed()).await {
+            return;
+        }
+    }
+}
+
+fn is_retired(consensus: &Consensus) -> bool {
+    consensus.reader().read(|state| {
+        state
+            .servers()
+            .get(&consensus.id())
+            .is_some_and(|record| record.status == ServerStatus::Retired)
+    })
+}
+
+/// One look at everything, on a state that has what earlier leaders committed.
+async fn lead(consensus: &Consensus) -> Result<(), MembershipError> {
+    let index = match consensus.read_index().await {
+        Ok(index) => index,
+        // It does not lead any more, or not yet.
+        Err(_) => return Ok(()),
+    };
+    if timeout(SHORT, consensus.reader().wait_applied(index))
+        .await
+        .is_err()
+    {
+        return Ok(());
+    }
+    let servers = group::status(consensus.raft()).servers;
+    let now = wall_clock();
+    let due = consensus
+        .reader()
+        .read(|state| commands(consensus, state, &servers, now));
+    for command in due {
+        // Each rests on the fact that it was decided on; a reject means that the fact has changed.
+        let payload = payload(command).map_err(MembershipError::Invalid)?;
+        if let Outcome::Rejected(reject) = consensus.propose(payload).await? {
+            tracing::debug!(%reject, "a duty was overtaken");
+        }
+    }
+    finish_changes(consensus, &servers).await
+}
+
+fn commands(
+    consensus: &Consensus,
+    state: &State,
+    servers: &[group::PeerStatus],
+    now: Timestamp,
+) -> Vec<Command> {
+    let mut due = Vec::new();
+    for known in servers {
+        let peer = &known.peer;
+        match state.servers().get(&peer.id) {
+            Some(record) if record.status == ServerStatus::Retired || record.store.is_some() => {}
+            Some(_) => due.extend(bind(consensus, peer.id)),
+            None => {
+                // What is no endpoint was refused when it was configured.
+                if let (Ok(raft), Ok(api)) = (Endpoint::new(&peer.raft), Endpoint::new(&peer.api)) {
+                    due.push(Command::AdmitServer {
+                        id: peer.id,
+                        raft,
+                        api,
+                    });
+                    due.extend(bind(consensus, peer.id));
+                }
+            }
+        }
+    }
+    let expired = |until: &Option<Timestamp>| until.is_some_and(|until| until <= now);
+    for pin in state.pins().values().filter(|pin| expired(&pin.until)) {
+        due.push(Command::RemovePin {
+            node: NodeRef::Id(pin.node),
+            expected: pin.modified,
+        });
+    }
+    due
+}
+
+fn bind(consensus: &Consensus, id: ServerId) -> Option<Command> {
+    let store = consensus.links().seen_store(id.0)?;
+    Some(Command::BindServer { id, store })
+}
+
+/// Completes what another leader, or this one before it was cut off, had begun.
+async fn finish_changes(
+    consensus: &Consensus,
+    servers: &[group::PeerStatus],
+) -> Result<(), MembershipError> {
+    let Ok(_only) = consensus.0.changes.try_lock() else {
+        return Ok(());
+    };
+    let joint = {
+        let metrics = consensus.raft().server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.get_joint_config().len() > 1
+    };
+    if joint {
+        membership::settle(consensus).await?;
+    }
+    let retired: Vec<ServerId> = consensus.reader().read(|state| {
+        let ids = servers.iter().map(|known| known.peer.id);
+        ids.filter(|id| {
+            let record = state.servers().get(id);
+            record.is_some_and(|record| record.status == ServerStatus::Retired)
+        })
+        .collect()
+    });
+    for id in retired {
+        if id == consensus.id() {
+            membership::transfer(consensus, None).await?;
+            return Ok(());
+        }
+        membership::leave(consensus, id).await?;
+        tracing::info!(server = %id, "removed from the group");
+    }
+    Ok(())
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The log entry of a command of the leader's own. Each such command is harmless to repeat, so it
+/// needs no request id.
+pub(super) fn payload(command: Command) -> Result<Payload, String> {
+    let actor = Note::new("leader").map_err(|error| error.to_string())?;
+    Ok(Payload(encode_command(&Envelope {
+        request: None,
+        actor,
+        stamp: wall_clock(),
+        command,
+    })))
+}

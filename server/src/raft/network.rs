@@ -1,0 +1,288 @@
+//! openraft's network traits on top of links.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption,
+    RPCTypes, RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use tenure_proto::raft as pb;
+use tenure_proto::raft::link_request::Body as Ask;
+use tenure_proto::raft::link_response::Body as Answer;
+use tenure_storage::types::{ServerAddr, ServerId, TypeConfig, Vote};
+
+use super::link::{Appends, Link, LinkError};
+use super::peers::Links;
+use super::{APPEND_BYTES, APPEND_WINDOW, snapshot, wire};
+
+type Rpc<T> = Result<T, RPCError<TypeConfig>>;
+type AppendResult = Rpc<StreamAppendResult<TypeConfig>>;
+
+/// Makes the ways to other servers.
+pub(crate) struct Network {
+    links: Arc<Links>,
+}
+
+impl Network {
+    pub(crate) fn new(links: Arc<Links>) -> Network {
+        Network { links }
+    }
+
+    fn way(&self, target: ServerId, address: &ServerAddr, purpose: Purpose) -> Way {
+        Way {
+            own: self.links.id(),
+            target,
+            link: self.links.link(target, &address.raft),
+            purpose,
+        }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Way;
+
+    async fn new_client(&mut self, target: ServerId, node: &ServerAddr) -> Way {
+        self.way(target, node, Purpose::Calls)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: ServerId, node: &ServerAddr) -> Way {
+        self.way(target, node, Purpose::Heartbeats)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Calls,
+    /// Each stream of appends is a single, empty one.
+    Heartbeats,
+}
+
+/// The way to one server.
+pub(crate) struct Way {
+    own: ServerId,
+    target: ServerId,
+    link: Arc<Link>,
+    purpose: Purpose,
+}
+
+impl Way {
+    fn error(&self, error: LinkError, action: RPCTypes) -> RPCError<TypeConfig> {
+        match error {
+            LinkError::TimedOut(timeout) => RPCError::Timeout(Timeout {
+                action,
+                id: self.own,
+                target: self.target,
+                timeout,
+            }),
+            LinkError::Unreachable(_) | LinkError::Refused(_) => {
+                RPCError::Unreachable(Unreachable::new(&error))
+            }
+            LinkError::Failed(_) => RPCError::Network(NetworkError::new(&error)),
+        }
+    }
+
+    async fn call(&self, body: Ask, ttl: Duration, action: RPCTypes) -> Rpc<Answer> {
+        self.link
+            .call(body, ttl)
+            .await
+            .map_err(|error| self.error(error, action))
+    }
+
+    async fn ask_vote(&self, body: Ask, ttl: Duration) -> Rpc<VoteResponse<TypeConfig>> {
+        match self.call(body, ttl, RPCTypes::Vote).await? {
+            Answer::Vote(answer) => wire::vote_response(answer).map_err(|error| malformed(&error)),
+            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::Vote)),
+        }
+    }
+
+    async fn heartbeat(&self, request: AppendEntriesRequest<TypeConfig>, ttl: Duration) -> AppendResult {
+        let body = Ask::Heartbeat(wire::append_to_wire(request));
+        match self.call(body, ttl, RPCTypes::AppendEntries).await? {
+            Answer::Append(answer) => {
+                wire::append_result(answer).map_err(|error| malformed(&error))
+            }
+            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::AppendEntries)),
+        }
+    }
+}
+
+fn malformed(error: &wire::Malformed) -> RPCError<TypeConfig> {
+    RPCError::Unreachable(Unreachable::new(error))
+}
+
+impl NetBackoff<TypeConfig> for Way {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}
+
+impl NetVote<TypeConfig> for Way {
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        let body = Ask::Vote(wire::vote_request_to_wire(&rpc));
+        self.ask_vote(body, option.hard_ttl()).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        let body = Ask::PreVote(wire::vote_request_to_wire(&rpc));
+        self.ask_vote(body, option.hard_ttl()).await
+    }
+}
+
+impl NetTransferLeader<TypeConfig> for Way {
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
+        let body = Ask::Transfer(wire::transfer_to_wire(&req));
+        match self.call(body, option.hard_ttl(), RPCTypes::TransferLeader).await? {
+            Answer::Transfer(answer) => {
+                wire::transfer_result(answer, &req).map_err(|error| malformed(&error))
+            }
+            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::TransferLeader)),
+        }
+    }
+}
+
+impl NetSnapshot<TypeConfig> for Way {
+    type SnapshotData = snapshot::Data;
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: snapshot::Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = snapshot::send(&self.link, vote, snapshot, option.hard_ttl()) => {
+                sent.map_err(|error| match self.error(error, RPCTypes::InstallSnapshot) {
+                    RPCError::Timeout(error) => StreamingError::Timeout(error),
+                    RPCError::Unreachable(error) => StreamingError::Unreachable(error),
+                    RPCError::Network(error) => StreamingError::Network(error),
+                })
+            }
+        }
+    }
+}
+
+impl NetStreamAppend<TypeConfig> for Way {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        mut input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Rpc<BoxStream<'s, AppendResult>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    {
+        Box::pin(async move {
+            if self.purpose == Purpose::Heartbeats {
+                let Some(request) = input.next().await else {
+                    return Ok(stream::empty().boxed());
+                };
+                let result = self.heartbeat(request, option.hard_ttl()).await;
+                return Ok(stream::once(async move { result }).boxed());
+            }
+            let opened = async { self.link.connection().await?.appends() };
+            let appends = opened
+                .await
+                .map_err(|error| self.error(error, RPCTypes::AppendEntries))?;
+            let pump = Pump {
+                way: self,
+                input: Some(input),
+                parts: VecDeque::new(),
+                appends: Some(appends),
+                unanswered: 0,
+            };
+            Ok(stream::unfold(pump, Pump::step).boxed())
+        })
+    }
+}
+
+/// Sends appends as they come and hands on answers as they come, in one task.
+struct Pump<'s, S> {
+    way: &'s Way,
+    /// None once openraft has no more to send.
+    input: Option<S>,
+    /// Parts of an append that are still to be sent.
+    parts: VecDeque<pb::AppendRequest>,
+    /// None once the stream has failed, or was ended by an answer.
+    appends: Option<Appends>,
+    unanswered: usize,
+}
+
+impl<S> Pump<'_, S>
+where
+    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin,
+{
+    async fn step(mut self) -> Option<(AppendResult, Self)> {
+        let result = match self.next_answer().await? {
+            Ok(answer) => wire::append_result(answer).map_err(|error| malformed(&error)),
+            Err(error) => Err(self.way.error(error, RPCTypes::AppendEntries)),
+        };
+        if !matches!(result, Ok(Ok(_))) {
+            self.appends = None;
+        }
+        Some((result, self))
+    }
+
+    /// Sends until an answer comes. None when everything was answered and no more is to come.
+    async fn next_answer(&mut self) -> Option<Result<pb::AppendResponse, LinkError>> {
+        let appends = self.appends.as_mut()?;
+        loop {
+            let may_send = self.unanswered < APPEND_WINDOW;
+            if may_send && let Some(part) = self.parts.pop_front() {
+                if let Err(error) = appends.send(part).await {
+                    return Some(Err(error));
+                }
+                self.unanswered += 1;
+                continue;
+            }
+            if self.input.is_none() && self.unanswered == 0 {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                answer = appends.answer(), if self.unanswered > 0 => {
+                    self.unanswered -= 1;
+                    return Some(answer);
+                }
+                request = next(&mut self.input), if may_send => match request {
+                    Some(request) => self.parts.extend(
+                        wire::split(request, APPEND_BYTES).into_iter().map(wire::append_to_wire),
+                    ),
+                    None => self.input = None,
+                },
+            }
+        }
+    }
+}
+
+/// The next item; never, once the input has ended.
+async fn next<S: Stream + Unpin>(input: &mut Option<S>) -> Option<S::Item> {
+    match input {
+        Some(input) => input.next().await,
+        None => std::future::pending().await,
+    }
+}
