@@ -1,0 +1,28 @@
+//! Tests of the core: a table per area, the invariants shown to fail, every short sequence of
+//! commands in a small world, and a long random walk.
+//!
+//! `TENURE_WALK_STEPS` and `TENURE_WALK_SEED` set the length of the walk and repeat one of them.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "the tests of the walk read their length from the environment and print what they saw"
+)]
+
+mod assignments;
+mod batch;
+mod clients;
+mod exhaustive;
+mod fixture;
+mod instances;
+mod invariants;
+mod nodes;
+mod pins;
+mod plants;
+mod retries;
+mod servers;
+mod services;
+mod settings;
+mod status;
+mod topology;
+mod walk;

@@ -1,0 +1,232 @@
+//! Violations to plant: what `put` can make of a state that `apply` never would.
+
+use crate::fixture::*;
+use std::sync::Arc;
+use tenure_core::{
+    Assignment, Client, ClientId, Done, Epoch, Incarnation, Instance, Key, Kind, Lifecycle,
+    LogIndex, Loss, Node, NodeId, Outcome, Pin, PinKind, Policy, PrimaryPolicy, Record, Revision,
+    ServerId, ServerStatus, Service, State, Timestamp,
+    limits::{CLIENT_WINDOW_MAX, WEIGHT_MAX},
+};
+
+pub fn edited<T>(record: &mut T, edit: impl FnOnce(&mut T)) {
+    edit(record);
+}
+
+macro_rules! change {
+    ($state:expr, $kind:ident, $key:expr, $edit:expr) => {{
+        let Some(Record::$kind(record)) = $state.get(&$key) else {
+            panic!("{} is there", $key);
+        };
+        let mut record = (*record).clone();
+        edited(&mut record, $edit);
+        $state.put(Record::$kind(Arc::new(record)));
+    }};
+}
+
+pub(crate) use change;
+
+pub fn sql(state: &mut State, edit: fn(&mut Assignment)) {
+    change!(state, Assignment, Key::Assignment(service("sql")), edit);
+}
+
+pub fn node(state: &mut State, id: u64, edit: fn(&mut Node)) {
+    change!(state, Node, Key::Node(NodeId(id)), edit);
+}
+
+pub fn instance_of(name: &str, on: u64) -> Record {
+    Record::Instance(Arc::new(Instance {
+        service: service(name),
+        node: NodeId(on),
+        endpoint: endpoint(1),
+        preference: 1,
+        report: healthy(),
+        reported_in: Incarnation(0),
+        created: Revision(1),
+        modified: Revision(1),
+    }))
+}
+
+pub fn client(state: &mut State, id: u64, last_active: u64, first_incomplete: u64, answers: u64) {
+    let answer = Outcome::Done(Done {
+        revision: Revision(1),
+        created: None,
+    });
+    state.put(Record::Client(Arc::new(Client {
+        id: ClientId(id),
+        last_active: LogIndex(last_active),
+        first_incomplete,
+        answers: (1..=answers).map(|n| (n, answer.clone())).collect(),
+    })));
+}
+
+/// The numbers under which it is found, what it is, and how it is planted into the small world with a
+/// removed service `left`.
+pub type Plant = (&'static [u32], &'static str, fn(&mut State));
+
+pub const ASSIGNMENTS: &[Plant] = &[
+    (&[1], "the epoch falls", |state| {
+        sql(state, |it| it.epoch = Epoch(0));
+    }),
+    (&[1], "another primary by the same epoch", |state| {
+        sql(state, |it| it.primary = Some(member(2, 1)));
+    }),
+    (&[1], "another life by the same epoch", |state| {
+        sql(state, |it| it.primary = Some(member(1, 2)));
+    }),
+    (
+        &[1],
+        "the assignment of a service that was is forgotten",
+        |state| {
+            state.delete(&Key::Assignment(service("left")));
+        },
+    ),
+    (&[2], "a loss without a new epoch", |state| {
+        sql(state, |it| it.loss = Loss(2));
+    }),
+    (&[2], "a loss is forgotten", |state| {
+        change!(state, Assignment, Key::Assignment(service("left")), |it| {
+            it.loss = Loss(0)
+        });
+    }),
+    (&[4], "the primary is not in sync", |state| {
+        sql(state, |it| it.in_sync = [NodeId(2)].into());
+    }),
+    (&[4], "a stranger is in sync", |state| {
+        sql(state, |it| it.in_sync = [NodeId(1), NodeId(5)].into());
+    }),
+    (&[4], "in sync without a primary", |state| {
+        let key = Key::Assignment(service("idle"));
+        change!(state, Assignment, key, |it| it.in_sync = [NodeId(2)].into());
+    }),
+];
+
+pub const THINGS: &[Plant] = &[
+    (&[3, 6], "the primary is on a removed node", |state| {
+        node(state, 1, |it| it.lifecycle = Lifecycle::Removed);
+    }),
+    (&[3, 4], "the primary has no instance", |state| {
+        state.delete(&Key::Instance(service("sql"), NodeId(1)));
+    }),
+    (&[5], "a service without assignment", |state| {
+        let it = Service {
+            name: service("new"),
+            policy: Policy::default_for(Kind::Primary),
+            created: Revision(1),
+            modified: Revision(1),
+        };
+        state.put(Record::Service(Arc::new(it)));
+    }),
+    (&[5], "a primary of peers", |state| {
+        let key = Key::Service(service("sql"));
+        change!(state, Service, key, |it| it.policy =
+            Policy::default_for(Kind::Peers));
+    }),
+    (&[7], "two of one name", |state| {
+        let Some(Record::Node(old)) = state.get(&Key::Node(NodeId(4))) else {
+            panic!("node 4 is there");
+        };
+        let twin = Node {
+            id: NodeId(6),
+            ..(*old).clone()
+        };
+        state.put(Record::Node(Arc::new(twin)));
+    }),
+    (&[6], "an instance of nothing", |state| {
+        state.put(instance_of("none", 1));
+    }),
+    (&[6], "an instance on no node", |state| {
+        state.put(instance_of("web", 9));
+    }),
+    (&[6], "an instance on a removed node", |state| {
+        state.put(instance_of("web", 5));
+    }),
+    (&[6], "a pin on a removed node", |state| {
+        state.put(Record::Pin(Arc::new(Pin {
+            node: NodeId(5),
+            kind: PinKind::Down,
+            until: Some(Timestamp(1)),
+            reason: note(""),
+            modified: Revision(1),
+        })));
+    }),
+    (&[8], "a removed node is forgotten", |state| {
+        state.delete(&Key::Node(NodeId(5)));
+    }),
+    (&[8], "an id from before is given out", |state| {
+        let Some(Record::Node(old)) = state.get(&Key::Node(NodeId(5))) else {
+            panic!("node 5 is there");
+        };
+        let old = Node {
+            id: NodeId(0),
+            ..(*old).clone()
+        };
+        state.put(Record::Node(Arc::new(old)));
+    }),
+    (&[8], "a retired server is forgotten", |state| {
+        state.delete(&Key::Server(ServerId(2)));
+    }),
+    (&[8], "a retired server comes back", |state| {
+        let key = Key::Server(ServerId(2));
+        change!(state, Server, key, |it| it.status = ServerStatus::Admitted);
+    }),
+    (&[9], "a record of the future", |state| {
+        node(state, 1, |it| it.modified = Revision(9_999));
+    }),
+    (&[9], "activity of the future", |state| {
+        client(state, 1, 9_999, 1, 0)
+    }),
+    (&[12], "no step of the lifecycle", |state| {
+        node(state, 1, |it| it.lifecycle = Lifecycle::Joining);
+    }),
+    (&[12], "a removed node comes back", |state| {
+        node(state, 5, |it| it.lifecycle = Lifecycle::Active);
+    }),
+    (&[12], "an earlier life", |state| {
+        node(state, 1, |it| it.incarnation = Incarnation(0));
+    }),
+];
+
+pub const BOUNDS: &[Plant] = &[
+    (&[11], "too much history", |state| {
+        change!(state, Settings, Key::Settings, |it| it.history_max = 1);
+    }),
+    (&[11], "too many registrations", |state| {
+        change!(state, Settings, Key::Settings, |it| it.clients_max = 16);
+        (1..=17).for_each(|id| client(state, id, 1, 1, 0));
+    }),
+    (&[11], "too many answers", |state| {
+        client(state, 1, 1, 1, CLIENT_WINDOW_MAX as u64 + 1);
+    }),
+    (&[11], "an answer that was settled", |state| {
+        client(state, 1, 1, 3, 3)
+    }),
+    (&[14], "the feature level falls", |state| {
+        change!(state, Settings, Key::Settings, |it| it.feature_level = 0);
+    }),
+    (&[15], "settings out of range", |state| {
+        change!(state, Settings, Key::Settings, |it| it.clients_max = 1);
+    }),
+    (&[15], "too heavy", |state| {
+        node(state, 1, |it| it.weight = WEIGHT_MAX + 1);
+    }),
+    (&[15], "a contradictory policy", |state| {
+        change!(state, Service, Key::Service(service("sql")), |it| {
+            it.policy = Policy::Primary(PrimaryPolicy {
+                replicas: 0,
+                ..PrimaryPolicy::default()
+            });
+        });
+    }),
+    (&[16], "two of one name, of which one goes", |state| {
+        let Some(Record::Node(old)) = state.get(&Key::Node(NodeId(4))) else {
+            panic!("node 4 is there");
+        };
+        let twin = Node {
+            id: NodeId(6),
+            ..(*old).clone()
+        };
+        state.put(Record::Node(Arc::new(twin)));
+        state.delete(&Key::Node(NodeId(6)));
+    }),
+];
