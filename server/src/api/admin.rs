@@ -26,7 +26,11 @@ impl Service {
         };
         let raft = endpoint("raft", &request.raft)?.to_string();
         let api = endpoint("api", &request.api)?.to_string();
-        Ok(Peer { id: server_id(request.id)?, raft, api })
+        Ok(Peer {
+            id: server_id(request.id)?,
+            raft,
+            api,
+        })
     }
 }
 
@@ -38,8 +42,20 @@ fn server_id(id: u64) -> Result<ServerId, Status> {
 }
 
 fn server_state(status: PeerStatus) -> v1::ServerState {
-    let PeerStatus { peer, voter, leader, lag } = status;
-    v1::ServerState { id: peer.id.0, raft: peer.raft, api: peer.api, voter, leader, lag }
+    let PeerStatus {
+        peer,
+        voter,
+        leader,
+        lag,
+    } = status;
+    v1::ServerState {
+        id: peer.id.0,
+        raft: peer.raft,
+        api: peer.api,
+        voter,
+        leader,
+        lag,
+    }
 }
 
 fn status(state: &State, group: GroupStatus, cluster: &str) -> v1::StatusResponse {
@@ -52,7 +68,13 @@ fn status(state: &State, group: GroupStatus, cluster: &str) -> v1::StatusRespons
         term: group.term,
         servers: group.servers.into_iter().map(server_state).collect(),
         findings: state.findings().iter().map(Into::into).collect(),
-        nodes: count(state.nodes().values().filter(|node| node.is_present()).count()),
+        nodes: count(
+            state
+                .nodes()
+                .values()
+                .filter(|node| node.is_present())
+                .count(),
+        ),
         services: count(state.services().len()),
         instances: count(state.instance_count()),
     }
@@ -75,8 +97,14 @@ impl v1::admin_server::Admin for Service {
         let group = self.consensus.group();
         let cluster = self.consensus.cluster();
         let look = |state: &State| status(state, group, cluster);
-        let (header, status) = self.reads.read(request.into_inner().consistency, look).await?;
-        Ok(Response::new(v1::StatusResponse { header: Some(header), ..status }))
+        let (header, status) = self
+            .reads
+            .read(request.into_inner().consistency, look)
+            .await?;
+        Ok(Response::new(v1::StatusResponse {
+            header: Some(header),
+            ..status
+        }))
     }
 
     async fn plan(
@@ -88,9 +116,17 @@ impl v1::admin_server::Admin for Service {
         let topology = Topology::try_from(topology).map_err(refusal::invalid)?;
         let plan = |state: &State| topology::plan(state, &topology, remove);
         let (header, plan) = self.reads.read(None, plan).await?;
-        let steps = plan.steps.iter().map(TryInto::try_into).collect::<Result<_, NotOnWire>>();
+        let steps = plan
+            .steps
+            .iter()
+            .map(TryInto::try_into)
+            .collect::<Result<_, NotOnWire>>();
         let steps = steps.map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(v1::PlanResponse { header: Some(header), steps, holds: plan.holds }))
+        Ok(Response::new(v1::PlanResponse {
+            header: Some(header),
+            steps,
+            holds: plan.holds,
+        }))
     }
 
     async fn history(
@@ -107,7 +143,10 @@ impl v1::admin_server::Admin for Service {
             newest_first.map(|entry| entry.as_ref().into()).collect()
         };
         let (header, entries) = self.reads.read(consistency, latest).await?;
-        Ok(Response::new(v1::HistoryResponse { header: Some(header), entries }))
+        Ok(Response::new(v1::HistoryResponse {
+            header: Some(header),
+            entries,
+        }))
     }
 
     async fn raft_status(
@@ -146,7 +185,10 @@ impl v1::admin_server::Admin for Service {
         request: Request<v1::RemoveServerRequest>,
     ) -> Result<Response<v1::RemoveServerResponse>, Status> {
         let id = server_id(request.into_inner().id)?;
-        self.consensus.remove_server(id).await.map_err(refusal::membership)?;
+        self.consensus
+            .remove_server(id)
+            .await
+            .map_err(refusal::membership)?;
         Ok(Response::new(v1::RemoveServerResponse {}))
     }
 
@@ -158,15 +200,23 @@ impl v1::admin_server::Admin for Service {
             0 => None,
             id => Some(ServerId(id)),
         };
-        let leader = self.consensus.transfer_leader(to).await.map_err(refusal::membership)?;
-        Ok(Response::new(v1::TransferLeaderResponse { leader: leader.0 }))
+        let leader = self
+            .consensus
+            .transfer_leader(to)
+            .await
+            .map_err(refusal::membership)?;
+        Ok(Response::new(v1::TransferLeaderResponse {
+            leader: leader.0,
+        }))
     }
 
     async fn digest(
         &self,
         _request: Request<v1::DigestRequest>,
     ) -> Result<Response<v1::DigestResponse>, Status> {
-        let digest = self.consensus.reader().digest().await;
+        let reader = self.consensus.reader().clone();
+        let digest = tokio::task::spawn_blocking(move || reader.digest()).await;
+        let digest = digest.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(v1::DigestResponse {
             server: self.consensus.id().0,
             applied: digest.applied.0,

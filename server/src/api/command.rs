@@ -5,7 +5,7 @@ use crate::consensus::Consensus;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tenure_core::{Command, Done, Envelope, Note, Outcome, RequestId, Timestamp};
 use tenure_proto::v1;
-use tenure_storage::{Payload, format::encode_command};
+use tenure_storage::{format::encode_command, types::Payload};
 use tonic::Status;
 
 /// Largest log entry that is proposed, in bytes: what one append carries with room to spare.
@@ -16,13 +16,20 @@ pub(super) async fn execute(
     consensus: &Consensus,
     request: v1::ExecuteRequest,
 ) -> Result<Done, Status> {
-    let wanted = request.command.ok_or_else(|| refusal::invalid("command: is missing"))?;
+    let wanted = request
+        .command
+        .ok_or_else(|| refusal::invalid("command: is missing"))?;
     let command = Command::try_from(wanted).map_err(refusal::invalid)?;
-    let actor = Note::new(&request.actor)
-        .map_err(|why| refusal::invalid(format!("actor: {why}")))?;
+    let actor =
+        Note::new(&request.actor).map_err(|why| refusal::invalid(format!("actor: {why}")))?;
     let request = request.request.map(RequestId::try_from).transpose();
     let request = request.map_err(|error| refusal::invalid(error.within("request")))?;
-    let envelope = Envelope { request, actor, stamp: now(), command };
+    let envelope = Envelope {
+        request,
+        actor,
+        stamp: now(),
+        command,
+    };
     let payload = encode_command(&envelope);
     if payload.len() > ENTRY_BYTES_MAX {
         let bytes = payload.len();
@@ -30,7 +37,11 @@ pub(super) async fn execute(
             "command: it has {bytes} bytes, at most {ENTRY_BYTES_MAX} go into one log entry; send it in parts"
         )));
     }
-    match consensus.propose(Payload(payload)).await.map_err(refusal::propose)? {
+    match consensus
+        .propose(Payload(payload))
+        .await
+        .map_err(refusal::propose)?
+    {
         Outcome::Done(done) => Ok(done),
         Outcome::Rejected(reject) => Err(refusal::rejected(&reject)),
     }
@@ -38,6 +49,8 @@ pub(super) async fn execute(
 
 /// The wall clock, for people who read the history.
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -4,15 +4,14 @@
 mod admin;
 mod command;
 mod discovery;
+mod portion;
 mod read;
 mod refusal;
 mod watch;
 
 use crate::consensus::Consensus;
 use read::Reads;
-use tenure_proto::v1::{
-    DESCRIPTORS, admin_server::AdminServer, discovery_server::DiscoveryServer,
-};
+use tenure_proto::v1::{DESCRIPTORS, admin_server::AdminServer, discovery_server::DiscoveryServer};
 use tonic::service::Routes;
 
 /// Largest request that is read, in bytes: a topology of some ten thousand instances.
@@ -25,21 +24,23 @@ const REQUEST_BYTES_MAX: usize = 4 << 20;
 ///
 /// # Errors
 /// When the compiled-in descriptors cannot be read: a broken build.
-pub async fn routes(
-    consensus: Consensus,
-) -> Result<Routes, tonic_reflection::server::Error> {
+pub async fn routes(consensus: Consensus) -> Result<Routes, tonic_reflection::server::Error> {
     let reads = Reads::start(consensus.clone());
     let discovery = discovery::Service::new(consensus.clone(), reads.clone());
     let admin = admin::Service::new(consensus, reads);
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<DiscoveryServer<discovery::Service>>().await;
+    health
+        .set_serving::<DiscoveryServer<discovery::Service>>()
+        .await;
     health.set_serving::<AdminServer<admin::Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    Ok(Routes::new(DiscoveryServer::new(discovery).max_decoding_message_size(REQUEST_BYTES_MAX))
-        .add_service(AdminServer::new(admin).max_decoding_message_size(REQUEST_BYTES_MAX))
-        .add_service(health_service)
-        .add_service(reflection))
+    Ok(
+        Routes::new(DiscoveryServer::new(discovery).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(AdminServer::new(admin).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(health_service)
+            .add_service(reflection),
+    )
 }

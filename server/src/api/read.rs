@@ -46,16 +46,25 @@ impl Freshness {
     fn age(&self) -> Option<Duration> {
         match self.current_at.load(Ordering::Acquire) {
             0 => None,
-            at => Some(self.origin.elapsed().saturating_sub(Duration::from_micros(at))),
+            at => Some(
+                self.origin
+                    .elapsed()
+                    .saturating_sub(Duration::from_micros(at)),
+            ),
         }
     }
 }
 
 impl Reads {
     pub(super) fn start(consensus: Consensus) -> Self {
-        let freshness =
-            Arc::new(Freshness { origin: Instant::now(), current_at: AtomicU64::new(0) });
-        let reads = Self { consensus, freshness };
+        let freshness = Arc::new(Freshness {
+            origin: Instant::now(),
+            current_at: AtomicU64::new(0),
+        });
+        let reads = Self {
+            consensus,
+            freshness,
+        };
         tokio::spawn(refresh(reads.clone()));
         reads
     }
@@ -82,7 +91,7 @@ impl Reads {
         let confirmed = async {
             let index = self.consensus.read_index().await.map_err(refusal::read)?;
             self.consensus.reader().wait_applied(index).await;
-            Ok(())
+            Ok::<(), Status>(())
         };
         match tokio::time::timeout(READ_WITHIN, confirmed).await {
             Ok(result) => result?,
@@ -93,19 +102,21 @@ impl Reads {
     }
 
     /// Reads what is there, with its age; [`Duration::MAX`] when it was never known to be current.
-    pub(super) fn now<R>(
-        &self,
-        age: Duration,
-        read: impl FnOnce(&State) -> R,
-    ) -> (v1::Header, R) {
-        let (revision, value) =
-            self.consensus.reader().read(|state| (state.revision().0, read(state)));
+    pub(super) fn now<R>(&self, age: Duration, read: impl FnOnce(&State) -> R) -> (v1::Header, R) {
+        let (revision, value) = self
+            .consensus
+            .reader()
+            .read(|state| (state.revision().0, read(state)));
         (self.header(revision, age), value)
     }
 
     /// The header of an answer at `revision`.
     pub(super) fn header(&self, revision: u64, age: Duration) -> v1::Header {
-        v1::Header { revision, age_ms: whole_ms(age), server: self.consensus.id().0 }
+        v1::Header {
+            revision,
+            age_ms: whole_ms(age),
+            server: self.consensus.id().0,
+        }
     }
 
     /// The age of this server's state.
@@ -118,7 +129,11 @@ impl Reads {
         if whole_ms(age) <= max_ms {
             Ok(age)
         } else {
-            Err(refusal::too_stale(whole_ms(age), max_ms, self.consensus.leader()))
+            Err(refusal::too_stale(
+                whole_ms(age),
+                max_ms,
+                self.consensus.leader(),
+            ))
         }
     }
 }
@@ -137,7 +152,10 @@ async fn refresh(reads: Reads) {
         if reads.age() >= REFRESH_EVERY
             && let Err(status) = reads.catch_up().await
         {
-            tracing::debug!(why = status.message(), "age of local reads was not refreshed");
+            tracing::debug!(
+                why = status.message(),
+                "age of local reads was not refreshed"
+            );
         }
     }
 }

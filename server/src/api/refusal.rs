@@ -3,46 +3,50 @@
 use crate::consensus::{MembershipError, Peer, ProposeError, ReadError};
 use tenure_core::Reject;
 use tenure_proto::{
-    refusal::status,
+    refusal::{self, because, status},
     v1::{self, refusal::Reason},
 };
 use tonic::{Code, Status};
 
-fn refusal(reason: Reason, detail: impl Into<String>) -> v1::Refusal {
-    v1::Refusal { reason: reason.into(), detail: detail.into(), ..v1::Refusal::default() }
-}
-
 fn hint(peer: Peer) -> v1::ServerHint {
-    v1::ServerHint { id: peer.id.0, api: peer.api }
+    v1::ServerHint {
+        id: peer.id.0,
+        api: peer.api,
+    }
 }
 
 /// The request cannot be right.
 pub(super) fn invalid(why: impl ToString) -> Status {
-    status(Code::InvalidArgument, refusal(Reason::Invalid, why.to_string()))
+    status(
+        Code::InvalidArgument,
+        because(Reason::Invalid, why.to_string()),
+    )
 }
 
 /// What the call names does not exist.
 pub(super) fn not_found(what: impl ToString) -> Status {
-    status(Code::NotFound, refusal(Reason::NotFound, what.to_string()))
+    status(Code::NotFound, because(Reason::NotFound, what.to_string()))
 }
 
 /// Too much of this is under way.
 pub(super) fn overloaded(what: impl ToString) -> Status {
-    status(Code::ResourceExhausted, refusal(Reason::Overloaded, what.to_string()))
+    status(
+        Code::ResourceExhausted,
+        because(Reason::Overloaded, what.to_string()),
+    )
 }
 
 /// The command was committed and changed nothing.
 pub(super) fn rejected(reject: &Reject) -> Status {
-    let told = v1::Refusal {
-        reject: Some(reject.into()),
-        ..refusal(Reason::Rejected, reject.to_string())
-    };
-    status(Code::FailedPrecondition, told)
+    status(Code::FailedPrecondition, refusal::rejected(reject))
 }
 
 /// The leader could not confirm that it still leads.
 pub(super) fn no_quorum(why: impl ToString) -> Status {
-    status(Code::Unavailable, refusal(Reason::NoQuorum, why.to_string()))
+    status(
+        Code::Unavailable,
+        because(Reason::NoQuorum, why.to_string()),
+    )
 }
 
 /// This server's state is older than the read allows.
@@ -55,7 +59,7 @@ pub(super) fn too_stale(age_ms: u64, max_ms: u64, leader: Option<Peer>) -> Statu
     let told = v1::Refusal {
         age_ms,
         leader: leader.map(hint),
-        ..refusal(Reason::TooStale, detail)
+        ..because(Reason::TooStale, detail)
     };
     status(Code::Unavailable, told)
 }
@@ -66,14 +70,10 @@ pub(super) fn propose(error: ProposeError) -> Status {
     match error {
         ProposeError::NotLeader { leader } => not_leader(detail, leader),
         ProposeError::NoLeader => no_leader(detail),
-        ProposeError::Unknown(_) => {
-            status(Code::Unknown, refusal(Reason::OutcomeUnknown, detail))
-        }
+        ProposeError::Unknown(_) => status(Code::Unknown, because(Reason::OutcomeUnknown, detail)),
         ProposeError::ShuttingDown => shutting_down(detail),
         ProposeError::Overloaded => overloaded(detail),
-        ProposeError::Fatal(_) => {
-            status(Code::Internal, refusal(Reason::OutcomeUnknown, detail))
-        }
+        ProposeError::Fatal(_) => status(Code::Internal, because(Reason::OutcomeUnknown, detail)),
     }
 }
 
@@ -94,10 +94,18 @@ pub(super) fn membership(error: MembershipError) -> Status {
         MembershipError::NotLeader { leader } => not_leader(detail, leader),
         MembershipError::Rejected(reject) => rejected(&reject),
         MembershipError::Unknown(_) => {
-            status(Code::Unknown, refusal(Reason::OutcomeUnknown, detail))
+            status(Code::Unknown, because(Reason::OutcomeUnknown, detail))
         }
-        MembershipError::Refused(_) => {
-            status(Code::FailedPrecondition, refusal(Reason::Membership, detail))
+        MembershipError::NoLeader => no_leader(detail),
+        MembershipError::ShuttingDown => shutting_down(detail),
+        MembershipError::Fatal(_) => {
+            status(Code::Internal, because(Reason::OutcomeUnknown, detail))
+        }
+        MembershipError::Busy | MembershipError::TimedOut(_) | MembershipError::Invalid(_) => {
+            status(
+                Code::FailedPrecondition,
+                because(Reason::Membership, detail),
+            )
         }
     }
 }
@@ -108,7 +116,7 @@ fn not_leader(detail: String, leader: Option<Peer>) -> Status {
         Some(leader) => {
             let told = v1::Refusal {
                 leader: Some(hint(leader)),
-                ..refusal(Reason::NotLeader, detail)
+                ..because(Reason::NotLeader, detail)
             };
             status(Code::FailedPrecondition, told)
         }
@@ -116,9 +124,9 @@ fn not_leader(detail: String, leader: Option<Peer>) -> Status {
 }
 
 fn no_leader(detail: String) -> Status {
-    status(Code::Unavailable, refusal(Reason::NoLeader, detail))
+    status(Code::Unavailable, because(Reason::NoLeader, detail))
 }
 
 fn shutting_down(detail: String) -> Status {
-    status(Code::Unavailable, refusal(Reason::ShuttingDown, detail))
+    status(Code::Unavailable, because(Reason::ShuttingDown, detail))
 }

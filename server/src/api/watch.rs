@@ -1,29 +1,38 @@
 //! Watches: a snapshot, then every change, pulled from the ring as fast as the watcher reads.
 //!
-//! A watcher owns nothing but a cursor and one page: what it has not read yet lies in the ring, which all
-//! share, and when it falls behind that, it is told so and starts over. Records are state, not
-//! history: of several changes of one record only the latest is sent.
+//! A watcher owns a cursor and at most one portion that is being sent: what it has not read yet lies in
+//! the ring, which all share, and when it falls behind that, it is told so and starts over. Records
+//! are state, not history: of several changes of one record only the latest is sent.
 
-use super::{discovery::PAGE_RECORDS, read::Reads};
+use super::{
+    portion::{Portion, Purpose},
+    read::Reads,
+};
 use crate::consensus::Consensus;
 use futures::{Stream, stream};
 use std::{collections::BTreeMap, time::Duration};
 use tenure_core::{Batch, Compacted, Event, Filter, Key, Record, Revision};
 use tenure_proto::v1::{self, watch_response::Kind};
-use tenure_storage::StateReader;
+use tenure_storage::state_reader::{Progress, StateReader};
 use tokio::sync::watch;
 use tonic::Status;
 
 /// How long nothing is sent before a sign of progress is: silence then means a broken connection.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
-/// Revisions that are merged into one message at the most.
-const BATCHES_AT_ONCE: usize = 256;
+/// Records in one page of a snapshot.
+const PAGE_RECORDS: usize = 512;
 
-/// Where a watcher stands.
+/// Events that are merged into one portion, one revision more or less.
+const PORTION_EVENTS: usize = 4_096;
+
+/// Where a watcher stands once its portion is sent.
 enum Stage {
-    /// Sending a snapshot: it began at this revision and is sent up to this key.
-    Snapshot { began: Revision, sent: Option<Key> },
+    /// Has the snapshot's pages up to this key. Records change while pages are sent, so that
+    /// the tail begins at the revision at which the first page was read.
+    Pages { began: Revision, sent: Option<Key> },
+    /// Has all pages, and what changed since they began up to this revision.
+    Tail(Revision),
     /// Has everything up to this revision.
     Following(Revision),
     /// Was told that it fell behind.
@@ -31,11 +40,13 @@ enum Stage {
 }
 
 pub(super) struct Watcher {
+    consensus: Consensus,
     reader: StateReader,
-    progress: watch::Receiver<tenure_storage::Progress>,
+    progress: watch::Receiver<Progress>,
     reads: Reads,
     filter: Filter,
     stage: Stage,
+    portion: Option<Portion>,
 }
 
 impl Watcher {
@@ -48,11 +59,18 @@ impl Watcher {
     ) -> Self {
         let reader = consensus.reader().clone();
         let progress = reader.progress();
-        let stage = match after {
-            Some(revision) => Stage::Following(Revision(revision)),
-            None => Stage::begin(&reader),
-        };
-        Self { reader, progress, reads, filter, stage }
+        let stage = after.map_or(Stage::Compacted, |revision| {
+            Stage::Following(Revision(revision))
+        });
+        Self {
+            consensus: consensus.clone(),
+            reader,
+            progress,
+            reads,
+            filter,
+            stage,
+            portion: None,
+        }
     }
 
     /// The answers, each made when the connection has room for it.
@@ -65,46 +83,72 @@ impl Watcher {
 
     /// The next message; None when the server is going away.
     async fn next(&mut self) -> Option<v1::WatchResponse> {
-        match std::mem::replace(&mut self.stage, Stage::Compacted) {
-            Stage::Compacted => {
-                self.stage = Stage::begin(&self.reader);
-                Box::pin(self.next()).await
+        loop {
+            if let Some(portion) = &mut self.portion {
+                let (revision, kind, finished) = portion.next_message();
+                if finished {
+                    self.portion = None;
+                }
+                return Some(self.answer(revision, kind));
             }
-            Stage::Snapshot { began, sent } => Some(self.snapshot_part(began, sent)),
-            Stage::Following(cursor) => self.follow(cursor).await,
+            match &self.stage {
+                Stage::Compacted => {
+                    let began = self.reader.read(|state| state.revision());
+                    self.stage = Stage::Pages { began, sent: None };
+                }
+                Stage::Pages { began, sent } => {
+                    let (began, sent) = (*began, sent.clone());
+                    self.take_page(began, sent);
+                }
+                Stage::Tail(cursor) => {
+                    if let Err(compacted) = self.take_tail(*cursor) {
+                        return Some(self.fell_behind(compacted));
+                    }
+                }
+                Stage::Following(cursor) => return self.follow(*cursor).await,
+            }
         }
     }
 
-    /// Sends the page after `sent`. Records change while pages are sent; the last part brings the
-    /// picture up to date by what the ring says has changed since the snapshot began.
-    fn snapshot_part(&mut self, began: Revision, sent: Option<Key>) -> v1::WatchResponse {
+    fn take_page(&mut self, began: Revision, sent: Option<Key>) {
         let first = sent.is_none();
-        let (revision, page, changed) = self.reader.read_with_events(began, |state| {
-            (state.revision(), state.page(&self.filter, sent.as_ref(), PAGE_RECORDS))
-        });
-        let changed = match changed {
-            Ok(batches) => batches,
-            Err(compacted) => return self.fell_behind(compacted),
+        let page = self
+            .reader
+            .read(|state| state.page(&self.filter, sent.as_ref(), PAGE_RECORDS));
+        self.stage = match page.last().map(Record::key) {
+            Some(last) if page.len() == PAGE_RECORDS => Stage::Pages {
+                began,
+                sent: Some(last),
+            },
+            Some(_) | None => Stage::Tail(began),
         };
-        if page.len() == PAGE_RECORDS {
-            self.stage = Stage::Snapshot { began, sent: page.last().map(Record::key) };
-            let records = records(page.iter());
-            let part = v1::watch_response::Snapshot { records, first, last: false, gone: vec![] };
-            return self.answer(began, Kind::Snapshot(part));
-        }
-        let mut latest: BTreeMap<Key, Record> =
-            page.into_iter().map(|record| (record.key(), record)).collect();
-        let mut gone = Vec::new();
-        for (key, after) in self.merge(&changed) {
-            match after {
-                Some(record) => drop(latest.insert(key, record)),
-                None => gone.extend(v1::Key::try_from(&key)),
-            }
-        }
-        self.stage = Stage::Following(revision);
-        let records = records(latest.values());
-        let part = v1::watch_response::Snapshot { records, first, last: true, gone };
-        self.answer(revision, Kind::Snapshot(part))
+        let records = page
+            .into_iter()
+            .map(|record| (record.key(), Some(record)))
+            .collect();
+        self.portion = Some(Portion::new(
+            Purpose::Snapshot { first, last: false },
+            began,
+            records,
+        ));
+    }
+
+    /// Takes what changed after `cursor`, the last part of the snapshot when that reaches the present.
+    fn take_tail(&mut self, cursor: Revision) -> Result<(), Compacted> {
+        let batches = self.reader.events_after(cursor, PORTION_EVENTS)?;
+        let (batches, all) = portion_of(&batches);
+        let reached = batches.last().map_or(cursor, |batch| batch.revision);
+        self.stage = if all {
+            Stage::Following(reached)
+        } else {
+            Stage::Tail(reached)
+        };
+        let purpose = Purpose::Snapshot {
+            first: false,
+            last: all,
+        };
+        self.portion = Some(Portion::new(purpose, reached, self.merge(batches)));
+        Ok(())
     }
 
     /// Waits for changes after `cursor`, or until it is time for a sign of progress. A cursor ahead of
@@ -115,22 +159,25 @@ impl Watcher {
         tokio::pin!(quiet);
         loop {
             self.progress.borrow_and_update();
-            let batches = match self.reader.events_after(cursor, BATCHES_AT_ONCE) {
+            let batches = match self.reader.events_after(cursor, PORTION_EVENTS) {
                 Ok(batches) => batches,
                 Err(compacted) => return Some(self.fell_behind(compacted)),
             };
-            if let Some(last) = batches.last() {
-                cursor = last.revision;
-                let merged = self.merge(&batches);
-                if !merged.is_empty() {
-                    self.stage = Stage::Following(cursor);
-                    let events = merged.into_iter().filter_map(event).collect();
-                    let changes = v1::watch_response::Changes { events };
-                    return Some(self.answer(cursor, Kind::Changes(changes)));
+            if !batches.is_empty() {
+                let (batches, _) = portion_of(&batches);
+                cursor = batches.last().map_or(cursor, |batch| batch.revision);
+                let merged = self.merge(batches);
+                if merged.is_empty() {
+                    continue;
                 }
-                continue;
+                self.stage = Stage::Following(cursor);
+                let mut portion = Portion::new(Purpose::Changes, cursor, merged);
+                let (revision, kind, finished) = portion.next_message();
+                self.portion = (!finished).then_some(portion);
+                return Some(self.answer(revision, kind));
             }
             tokio::select! {
+                () = self.consensus.closed() => return None,
                 changed = self.progress.changed() => changed.ok()?,
                 () = &mut quiet => {
                     self.stage = Stage::Following(cursor);
@@ -144,34 +191,44 @@ impl Watcher {
     fn fell_behind(&mut self, compacted: Compacted) -> v1::WatchResponse {
         self.stage = Stage::Compacted;
         let oldest = compacted.oldest.0;
-        self.answer(compacted.oldest, Kind::Compacted(v1::watch_response::Compacted { oldest }))
+        self.answer(
+            compacted.oldest,
+            Kind::Compacted(v1::watch_response::Compacted { oldest }),
+        )
     }
 
     /// The latest value of every wanted record that changed.
-    fn merge(&self, batches: &[Batch]) -> BTreeMap<Key, Option<Record>> {
+    fn merge(&self, batches: &[Batch]) -> Vec<(Key, Option<Record>)> {
         let all = batches.iter().flat_map(|batch| batch.events.iter());
-        all.filter(|event| self.filter.wants(&event.key))
+        let wanted = all.filter(|event| self.filter.wants(&event.key));
+        let latest: BTreeMap<Key, Option<Record>> = wanted
             .map(|Event { key, after }| (key.clone(), after.clone()))
-            .collect()
+            .collect();
+        latest.into_iter().collect()
     }
 
     fn answer(&self, revision: Revision, kind: Kind) -> v1::WatchResponse {
         let header = Some(self.reads.header(revision.0, self.reads.age()));
-        v1::WatchResponse { header, kind: Some(kind) }
+        v1::WatchResponse {
+            header,
+            kind: Some(kind),
+        }
     }
 }
 
-impl Stage {
-    fn begin(reader: &StateReader) -> Self {
-        Self::Snapshot { began: reader.read(|state| state.revision()), sent: None }
+/// As many whole batches as make one portion, at least one; and whether these are all.
+fn portion_of(batches: &[Batch]) -> (&[Batch], bool) {
+    let mut events = 0;
+    let mut taken = 0;
+    for batch in batches {
+        events += batch.events.len();
+        if taken > 0 && events > PORTION_EVENTS {
+            break;
+        }
+        taken += 1;
     }
-}
-
-fn event((key, after): (Key, Option<Record>)) -> Option<v1::watch_response::Event> {
-    v1::watch_response::Event::try_from(&Event { key, after }).ok()
-}
-
-/// The records as they are sent. A filter wants none that have no place on the wire.
-pub(super) fn records<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<v1::Record> {
-    records.filter_map(|record| v1::Record::try_from(record).ok()).collect()
+    (
+        &batches[..taken],
+        taken == batches.len() && taken < PORTION_EVENTS,
+    )
 }
