@@ -48,7 +48,10 @@ pub(crate) async fn form(
         let unformed = answers.iter().filter(|(_, hello)| !hello.formed).count() + 1;
         if formed && !waiting {
             waiting = true;
-            tracing::info!(server = own, "the cluster is formed; waits for its leader's call");
+            tracing::info!(
+                server = own,
+                "the cluster is formed; waits for its leader's call"
+            );
         } else if !formed && unformed * 2 > servers.len() {
             return initialize(servers, raft).await;
         }

@@ -78,7 +78,13 @@ impl Server {
         let runtime = runtime(config.server.0)?;
         let handle = runtime.handle().clone();
         let store_id = folder.store_id();
-        let assembled = handle.spawn(assemble(config.clone(), own, store_id, store, raft_listener));
+        let assembled = handle.spawn(assemble(
+            config.clone(),
+            own,
+            store_id,
+            store,
+            raft_listener,
+        ));
         let parts = match assembled.await {
             Ok(Ok(parts)) => parts,
             Ok(Err(error)) => {
@@ -414,7 +420,9 @@ impl Running {
         if self.consensus.leads() {
             match timeout(HAND_OVER_TIMEOUT, self.consensus.transfer_leader(None)).await {
                 Ok(Ok(to)) => tracing::info!(server = %id, %to, "handed leadership over"),
-                Ok(Err(error)) => tracing::info!(server = %id, %error, "leadership was not handed over"),
+                Ok(Err(error)) => {
+                    tracing::info!(server = %id, %error, "leadership was not handed over")
+                }
                 Err(_) => tracing::warn!(server = %id, "leadership was not handed over in time"),
             }
         }
@@ -434,7 +442,8 @@ impl Running {
         }
         if let Some(runtime) = self.runtime.take() {
             // Waits for threads, which an asynchronous task must not.
-            let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(DRAIN_TIMEOUT));
+            let ended =
+                tokio::task::spawn_blocking(move || runtime.shutdown_timeout(DRAIN_TIMEOUT));
             if ended.await.is_err() {
                 tracing::warn!(server = %id, "the threads of consensus did not end in order");
             }

@@ -163,7 +163,9 @@ impl Checker<'_> {
             return self.wrong(
                 &key,
                 format!("{:?}", address.listen),
-                format!("others cannot reach that address: set {what}.advertise to one that they can"),
+                format!(
+                    "others cannot reach that address: set {what}.advertise to one that they can"
+                ),
             );
         }
         Ok(Address { listen, advertise })

@@ -12,15 +12,21 @@ const CHECKPOINT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(6
 pub(super) async fn write(consensus: &Consensus) -> Result<LogIndex, String> {
     let raft = consensus.raft();
     let applied = group::status(raft).applied;
-    if applied == LogIndex(0) {
+    if applied == 0 {
         return Err("nothing was applied yet".into());
     }
-    raft.trigger().snapshot().await.map_err(|error| fatal(&error))?;
+    raft.trigger()
+        .snapshot()
+        .await
+        .map_err(|error| fatal(&error))?;
     let mut metrics = raft.data_metrics();
     let reached = async {
         loop {
-            let snapshot = metrics.borrow_and_update().snapshot.map_or(0, |id| id.index);
-            if snapshot >= applied.0 {
+            let snapshot = metrics
+                .borrow_and_update()
+                .snapshot
+                .map_or(0, |id| id.index);
+            if snapshot >= applied {
                 return Ok(LogIndex(snapshot));
             }
             // The core takes no request for a checkpoint while it writes one.
@@ -28,7 +34,11 @@ pub(super) async fn write(consensus: &Consensus) -> Result<LogIndex, String> {
             match changed {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err("consensus has stopped on this server".to_owned()),
-                Err(_) => raft.trigger().snapshot().await.map_err(|error| fatal(&error))?,
+                Err(_) => raft
+                    .trigger()
+                    .snapshot()
+                    .await
+                    .map_err(|error| fatal(&error))?,
             }
         }
     };

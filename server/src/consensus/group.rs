@@ -4,7 +4,7 @@ use std::fmt;
 
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
-use tenure_core::{LogIndex, ServerId};
+use tenure_core::ServerId;
 use tenure_storage::types::TypeConfig;
 
 use super::peer;
@@ -61,15 +61,15 @@ pub struct GroupStatus {
     /// Who leads, if it knows.
     pub leader: Option<ServerId>,
     /// Index of the last entry in its log; 0 while the log is empty.
-    pub last_log: LogIndex,
+    pub last_log: u64,
     /// Up to where it knows entries to be committed.
-    pub committed: LogIndex,
+    pub committed: u64,
     /// Up to where it has applied them.
-    pub applied: LogIndex,
+    pub applied: u64,
     /// Up to where its latest checkpoint or snapshot reaches.
-    pub snapshot: LogIndex,
+    pub snapshot: u64,
     /// Up to where its log was purged.
-    pub purged: LogIndex,
+    pub purged: u64,
     /// All servers of the group, by id.
     pub servers: Vec<PeerStatus>,
 }
@@ -89,7 +89,7 @@ pub(super) fn leader(raft: &Raft) -> Option<Peer> {
 
 pub(super) fn status(raft: &Raft) -> GroupStatus {
     let metrics = metrics(raft);
-    let index = |id: Option<tenure_storage::types::LogId>| LogIndex(id.map_or(0, |id| id.index));
+    let index = |id: Option<tenure_storage::types::LogId>| id.map_or(0, |id| id.index);
     let membership = metrics.membership_config.membership();
     let voters: Vec<u64> = membership.voter_ids().collect();
     let last_log = metrics.last_log_index.unwrap_or(0);
@@ -106,7 +106,7 @@ pub(super) fn status(raft: &Raft) -> GroupStatus {
         role: role(metrics.state),
         term: metrics.current_term,
         leader: metrics.current_leader.map(ServerId),
-        last_log: LogIndex(last_log),
+        last_log,
         committed: index(metrics.local_committed),
         applied: index(metrics.last_applied),
         snapshot: index(metrics.snapshot),

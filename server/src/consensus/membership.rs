@@ -114,7 +114,11 @@ async fn wait_caught_up(consensus: &Consensus, id: ServerId) -> Result<(), Membe
         }
         // A server that answers but has not stored anything may be taking a snapshot in.
         let reachable = consensus.links().is_up(id.0);
-        let until = if reachable { snapshot_deadline } else { deadline };
+        let until = if reachable {
+            snapshot_deadline
+        } else {
+            deadline
+        };
         let wake = until.min(Instant::now() + Duration::from_secs(1));
         match timeout_at(wake, metrics.changed()).await {
             Ok(Ok(())) => {}

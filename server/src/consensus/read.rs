@@ -21,11 +21,7 @@ const ROUND_MAX: usize = 4_096;
 ///
 /// The waiters of a round are taken from the queue before its question is asked, and nobody joins
 /// later: whatever was acknowledged before a reader began is therefore included in its index.
-pub(super) async fn serve(
-    mut waiters: mpsc::Receiver<Waiter>,
-    raft: Raft,
-    links: Arc<Links>,
-) {
+pub(super) async fn serve(mut waiters: mpsc::Receiver<Waiter>, raft: Raft, links: Arc<Links>) {
     let mut round = Vec::new();
     while waiters.recv_many(&mut round, ROUND_MAX).await > 0 {
         let result = ask(&raft, &links).await;

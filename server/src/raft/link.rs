@@ -42,10 +42,9 @@ impl LinkError {
     pub(super) fn unexpected(answer: &Answer) -> LinkError {
         match answer {
             Answer::Failed(why) => LinkError::Failed(why.clone()),
-            Answer::Append(_)
-            | Answer::Vote(_)
-            | Answer::ReadIndex(_)
-            | Answer::Transfer(_) => LinkError::Failed("an answer to another question".into()),
+            Answer::Append(_) | Answer::Vote(_) | Answer::ReadIndex(_) | Answer::Transfer(_) => {
+                LinkError::Failed("an answer to another question".into())
+            }
         }
     }
 }
@@ -62,9 +61,13 @@ const BACKOFF_REFUSED: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 enum State {
     Idle,
-    Dialing { failures: u32 },
+    Dialing,
     Up(Arc<Connection>),
-    Down { until: Instant, failures: u32, why: LinkError },
+    Down {
+        until: Instant,
+        failures: u32,
+        why: LinkError,
+    },
 }
 
 /// The way to one server at one address.
@@ -110,7 +113,7 @@ impl Link {
             match state {
                 State::Up(connection) => return Ok(connection),
                 State::Down { why, .. } => return Err(why),
-                State::Idle | State::Dialing { .. } => {}
+                State::Idle | State::Dialing => {}
             }
             if changes.changed().await.is_err() {
                 return Err(LinkError::Unreachable("the link was closed".into()));
@@ -125,10 +128,12 @@ impl Link {
             let failures = match state {
                 State::Idle => 0,
                 State::Up(connection) if connection.is_closed() => 0,
-                State::Down { until, failures, .. } if *until <= Instant::now() => *failures,
-                State::Up(_) | State::Down { .. } | State::Dialing { .. } => return false,
+                State::Down {
+                    until, failures, ..
+                } if *until <= Instant::now() => *failures,
+                State::Up(_) | State::Down { .. } | State::Dialing => return false,
             };
-            *state = State::Dialing { failures };
+            *state = State::Dialing;
             claimed = Some(failures);
             true
         });
@@ -149,7 +154,9 @@ impl Link {
                         BACKOFF_MAX
                     }
                 };
-                let pause = BACKOFF_MIN.saturating_mul(1 << failures.min(16)).min(longest);
+                let pause = BACKOFF_MIN
+                    .saturating_mul(1 << failures.min(16))
+                    .min(longest);
                 State::Down {
                     until: Instant::now() + pause,
                     failures: failures + 1,
@@ -186,7 +193,11 @@ impl Link {
     }
 
     /// Asks one question and waits for its answer, at most for `ttl`.
-    pub(crate) async fn call(self: &Arc<Self>, body: Ask, ttl: Duration) -> Result<Answer, LinkError> {
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        body: Ask,
+        ttl: Duration,
+    ) -> Result<Answer, LinkError> {
         let ask = async {
             let connection = self.connection().await?;
             let (sender, answer) = oneshot::channel();

@@ -107,7 +107,11 @@ impl Way {
         }
     }
 
-    async fn heartbeat(&self, request: AppendEntriesRequest<TypeConfig>, ttl: Duration) -> AppendResult {
+    async fn heartbeat(
+        &self,
+        request: AppendEntriesRequest<TypeConfig>,
+        ttl: Duration,
+    ) -> AppendResult {
         let body = Ask::Heartbeat(wire::append_to_wire(request));
         match self.call(body, ttl, RPCTypes::AppendEntries).await? {
             Answer::Append(answer) => {
@@ -155,7 +159,10 @@ impl NetTransferLeader<TypeConfig> for Way {
         option: RPCOption,
     ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
         let body = Ask::Transfer(wire::transfer_to_wire(&req));
-        match self.call(body, option.hard_ttl(), RPCTypes::TransferLeader).await? {
+        match self
+            .call(body, option.hard_ttl(), RPCTypes::TransferLeader)
+            .await?
+        {
             Answer::Transfer(answer) => {
                 wire::transfer_result(answer, &req).map_err(|error| malformed(&error))
             }

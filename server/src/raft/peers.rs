@@ -37,7 +37,9 @@ pub(crate) enum Refusal {
     )]
     WrongTarget { from: u64, wanted: u64, found: u64 },
     /// It has this server's own id.
-    #[error("another server came with this server's own id {0}: every server needs an id of its own")]
+    #[error(
+        "another server came with this server's own id {0}: every server needs an id of its own"
+    )]
     SameId(u64),
     /// Its id was removed from the cluster.
     #[error(
@@ -60,8 +62,6 @@ pub(crate) enum Refusal {
 /// What a server answered when asked who it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Hello {
-    /// The random id of its data folder.
-    pub(crate) store: u128,
     /// Whether it has a log or a vote.
     pub(crate) formed: bool,
     /// The data folder that its state knows this server by.
@@ -245,7 +245,6 @@ impl Links {
         self.check_known(target, Some(store))?;
         lock(&self.seen).insert(target, store);
         Ok(Hello {
-            store,
             formed: answer.formed,
             known_store: store_id(&answer.known_store),
             retired: answer.retired,

@@ -71,7 +71,8 @@ impl Service {
     }
 
     fn refuse(&self, from: u64, refusal: &Refusal) -> Status {
-        self.links.log_trouble(from, &format!("refused a caller: {refusal}"));
+        self.links
+            .log_trouble(from, &format!("refused a caller: {refusal}"));
         Status::permission_denied(refusal.to_string())
     }
 }
@@ -175,7 +176,10 @@ impl Session {
                     .map_err(|refusal| refusal.to_string())?;
                 let (service, answers) = (self.service.clone(), self.answers.clone());
                 tokio::spawn(async move {
-                    let body = service.answer_call(other).await.unwrap_or_else(Answer::Failed);
+                    let body = service
+                        .answer_call(other)
+                        .await
+                        .unwrap_or_else(Answer::Failed);
                     answer(&answers, call, body).await;
                 });
                 Ok(())
@@ -199,9 +203,10 @@ impl Session {
         match stream.try_send(request) {
             // A stream that has ended has answered why.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Err(format!("more than {} appends without an answer", 2 * APPEND_WINDOW))
-            }
+            Err(mpsc::error::TrySendError::Full(_)) => Err(format!(
+                "more than {} appends without an answer",
+                2 * APPEND_WINDOW
+            )),
         }
     }
 }

@@ -85,7 +85,9 @@ fn messages(
             None
         }
     });
-    first.chain(rest).map(|body| pb::SnapshotChunk { body: Some(body) })
+    first
+        .chain(rest)
+        .map(|body| pb::SnapshotChunk { body: Some(body) })
 }
 
 /// Takes the first message, which says what is to come.

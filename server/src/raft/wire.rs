@@ -139,9 +139,7 @@ pub(crate) fn append(wire: pb::AppendRequest) -> Parsed<AppendEntriesRequest<Typ
     })
 }
 
-pub(crate) fn append_result_to_wire(
-    result: &StreamAppendResult<TypeConfig>,
-) -> pb::AppendResponse {
+pub(crate) fn append_result_to_wire(result: &StreamAppendResult<TypeConfig>) -> pb::AppendResponse {
     use pb::append_response::Result as Wire;
     let result = match result {
         Ok(Some(stored)) => Wire::Stored(log_id_to_wire(stored)),
@@ -196,9 +194,7 @@ pub(crate) fn vote_response(wire: pb::VoteResponse) -> Parsed<VoteResponse<TypeC
     ))
 }
 
-pub(crate) fn transfer_to_wire(
-    request: &TransferLeaderRequest<TypeConfig>,
-) -> pb::TransferRequest {
+pub(crate) fn transfer_to_wire(request: &TransferLeaderRequest<TypeConfig>) -> pb::TransferRequest {
     pb::TransferRequest {
         from_leader: Some(vote_to_wire(request.from_leader())),
         to: *request.to_node_id(),
