@@ -1,0 +1,24 @@
+//! Changes, and what operators look at.
+
+mod commands;
+mod execute;
+mod look;
+mod membership;
+mod types;
+
+pub use types::{ClusterStatus, RaftRole, RaftStatus, ServerDigest, ServerState, Target};
+
+use crate::shared::Shared;
+use std::sync::Arc;
+
+/// Changes, and what operators look at. Get it by [`Client::admin`](crate::Client::admin).
+#[derive(Clone)]
+pub struct Admin {
+    shared: Arc<Shared>,
+}
+
+impl Admin {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}

@@ -1,0 +1,55 @@
+//! Client library of Tenure: who holds which role, being told when that changes, and changing it.
+//!
+//! ```no_run
+//! use tenure_client::{Client, Options, core::ServiceName};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(["127.0.0.1:7411".to_owned()], Options::default()).await?;
+//!
+//! // Who is primary now, and by which epoch?
+//! let redis = ServiceName::new("redis-server")?;
+//! let mut primary = client.follow(redis).await?;
+//! loop {
+//!     match primary.current() {
+//!         Some(now) => println!("write to {} with epoch {}", now.endpoint, now.epoch),
+//!         None => println!("nobody takes writes"),
+//!     }
+//!     primary.changed().await?;
+//! }
+//! # }
+//! ```
+//!
+//! A [`Client`] is cheap to clone, and all clones share their connections. It learns the cluster's
+//! servers from the cluster, follows the leader by itself, and tries again within a deadline:
+//!
+//! * [`Client::discovery`] reads. A read may be answered by any server; it is linearizable unless it
+//!   asks for less ([`Consistency`]).
+//! * [`Client::watch`] gives a snapshot and then every change, without gaps, across reconnects.
+//!   [`Client::follow`] makes of it what most programs want: who is primary of one service.
+//! * [`Client::admin`] changes. A change is made once however often the client has to send it; where
+//!   that cannot be told, [`Error::may_have_happened`] says so.
+//!
+//! The words and records are those of [`core`], the crate `tenure-core`.
+
+mod admin;
+mod backoff;
+mod call;
+mod client;
+mod discovery;
+mod error;
+mod follow;
+mod judge;
+mod options;
+mod requests;
+mod servers;
+mod shared;
+mod watch;
+
+pub use admin::{Admin, ClusterStatus, RaftRole, RaftStatus, ServerDigest, ServerState, Target};
+pub use client::Client;
+pub use discovery::{Consistency, Discovery, Header, Listed, Resolved};
+pub use error::{Error, Refusal, ServerAddress};
+pub use follow::{Follow, Primary};
+pub use options::Options;
+pub use tenure_core as core;
+pub use watch::{Watch, WatchEvent};
