@@ -117,7 +117,9 @@ pub fn decode_command(bytes: &[u8]) -> Result<Envelope, FormatError> {
 fn seal(message: &impl Message) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + message.encoded_len());
     bytes.push(VERSION);
-    message.encode(&mut bytes).expect("a vector grows as needed");
+    message
+        .encode(&mut bytes)
+        .expect("a vector grows as needed");
     bytes
 }
 

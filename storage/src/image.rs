@@ -14,6 +14,7 @@
 //! holds after a failed sync is not known, and trying again would only hide that.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,7 +53,6 @@ const JOURNAL: &str = "journal";
 const ROWS: &str = "rows-";
 
 /// An open image. Its calls block the thread that makes them.
-#[derive(Debug)]
 pub struct Image {
     db: Db,
     gate: Gate,
@@ -60,6 +60,17 @@ pub struct Image {
     writer: Mutex<Writer>,
     #[cfg(test)]
     pub(crate) steps: tests::Steps,
+}
+
+/// Says which one, not what is in it.
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checkpoint = self.meta().map(|meta| meta.checkpoint);
+        f.debug_struct("Image")
+            .field("path", &self.db.path())
+            .field("checkpoint", &checkpoint)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What only the writer touches.
@@ -82,11 +93,17 @@ impl Image {
     /// # Errors
     /// See [`ImageError`]; [`ImageError::is_damage`] tells whether a rebuild would help.
     pub fn open(folder: &Path, store: u128, trial: &Probe) -> Result<Self, ImageError> {
-        if db::exists(folder) {
+        let db = if db::exists(folder) {
             trial.run(folder)?;
-        }
-        let db = Db::open(folder)?;
-        claim(&db, store)?;
+            let db = Db::open(folder)?;
+            check_owner(&db, store)?;
+            db
+        } else {
+            let db = Db::open(folder)?;
+            db.put(OWNER, store.to_le_bytes().to_vec())?;
+            db.make_durable()?;
+            db
+        };
         let meta = checkpoint::recover(&db)?;
         let trees = tree_numbers(&db);
         let current = meta.as_ref().map(|meta| meta.tree);
@@ -235,15 +252,12 @@ impl Writer {
     }
 }
 
-/// Marks a new image as this data folder's, or checks that it is.
-fn claim(db: &Db, store: u128) -> Result<(), ImageError> {
-    let Some(found) = db.get(OWNER)? else {
-        if db.get(META)?.is_some() || db.get(PENDING)?.is_some() {
-            return Err(db.damaged("its owner", "it is missing"));
-        }
-        db.put(OWNER, store.to_le_bytes().to_vec())?;
-        return db.make_durable();
-    };
+/// Checks that the image was written in this data folder. The database forgets in silence whatever
+/// comes after the first damaged byte; one that has forgotten its owner has forgotten everything.
+fn check_owner(db: &Db, store: u128) -> Result<(), ImageError> {
+    let found = db
+        .get(OWNER)?
+        .ok_or_else(|| db.damaged("its owner", "it is missing, and with it all that follows"))?;
     let bytes = <[u8; 16]>::try_from(found.as_ref())
         .map_err(|_| db.damaged("its owner", format!("it has {} bytes", found.len())))?;
     let found = u128::from_le_bytes(bytes);

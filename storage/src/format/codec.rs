@@ -141,9 +141,7 @@ pub(super) mod zone {
 
 /// Labels or attributes; none are a missing field.
 pub(super) mod attributes {
-    pub(in crate::format) use super::values::{
-        attributes as decode, attributes_message as encode,
-    };
+    pub(in crate::format) use super::values::{attributes as decode, attributes_message as encode};
 }
 
 /// A node by id or name.
@@ -269,5 +267,7 @@ pub(super) mod maybe_store {
 
 /// Answers by sequence.
 pub(super) mod answers {
-    pub(in crate::format) use crate::format::outcomes::{decode_answers as decode, encode_answers as encode};
+    pub(in crate::format) use crate::format::outcomes::{
+        decode_answers as decode, encode_answers as encode,
+    };
 }

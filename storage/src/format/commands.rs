@@ -108,8 +108,9 @@ commands! {
 }
 
 fn encode_batched(command: &Command) -> msg::Command {
-    match command {
-        Command::Batch(_) => encode(&Command::Batch(Vec::new())),
-        command => encode(command),
+    if matches!(command, Command::Batch(_)) {
+        encode(&Command::Batch(Vec::new()))
+    } else {
+        encode(command)
     }
 }

@@ -7,8 +7,8 @@ use tenure_core::{
     Position, PrimaryPolicy, Report,
 };
 
-use super::codec;
 use super::FormatError;
+use super::codec;
 use super::v1::values as msg;
 
 pub(super) fn attributes_message(attributes: &Attributes) -> Option<msg::Attributes> {

@@ -19,7 +19,6 @@ const FILE: &str = "db";
 const CONF: &str = "conf";
 
 /// An open database.
-#[derive(Debug)]
 pub struct Db {
     sled: sled::Db,
     file: File,

@@ -1,6 +1,7 @@
 //! What the state machine and its readers share.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,11 +26,20 @@ pub(crate) struct Live {
 }
 
 /// The state behind its lock, and the image below it.
-#[derive(Debug)]
 pub(crate) struct Shared {
     live: RwLock<Live>,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) image: Arc<Image>,
+}
+
+/// Says where it stands, not what is in it.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("progress", &*self.progress.borrow())
+            .field("image", &self.image)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Shared {

@@ -1,0 +1,12 @@
+//! The bytes of payloads and rows: frozen, reversible, and refused when they are anything else.
+
+#[path = "format/any.rs"]
+mod any;
+#[path = "format/golden.rs"]
+mod golden;
+#[path = "format/refused.rs"]
+mod refused;
+#[path = "format/round_trip.rs"]
+mod round_trip;
+#[path = "format/samples.rs"]
+mod samples;

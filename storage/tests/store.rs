@@ -1,0 +1,12 @@
+//! The whole store: what it keeps over a restart, sends to others and refuses.
+
+#[path = "store/checkpoints.rs"]
+mod checkpoints;
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/fixture.rs"]
+mod fixture;
+#[path = "store/machine.rs"]
+mod machine;
+#[path = "store/transfer.rs"]
+mod transfer;
