@@ -30,3 +30,11 @@ pub struct Client {
     /// Answers by sequence.
     pub answers: BTreeMap<u64, Outcome>,
 }
+
+impl Client {
+    /// How much text the answers from `first` on hold, in bytes.
+    pub(crate) fn text_bytes(&self, first: u64) -> usize {
+        let kept = self.answers.range(first..).map(|(_, answer)| answer);
+        kept.map(Outcome::text_bytes).sum()
+    }
+}

@@ -194,6 +194,10 @@ fn bounds(state: &State, found: &mut Found) {
         found.check(11, kept <= limits::CLIENT_WINDOW_MAX, || {
             format!("client {}: {kept} answers", client.id)
         });
+        let text = client.text_bytes(0);
+        found.check(11, text <= limits::CLIENT_TEXT_BYTES_MAX, || {
+            format!("client {}: {text} bytes of text", client.id)
+        });
         let oldest = client.answers.keys().next();
         let settled = oldest.is_some_and(|oldest| *oldest < client.first_incomplete);
         found.check(11, !settled, || {

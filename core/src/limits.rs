@@ -29,7 +29,11 @@ pub const SERVERS_MAX: usize = 1_000;
 pub const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Most answers kept for one client: how many requests it may have under way at once.
 pub const CLIENT_WINDOW_MAX: usize = 512;
+/// All text (subjects and details of rejects) in the answers kept for one client, in bytes. With
+/// [`CLIENT_WINDOW_MAX`] it keeps a client's record within one stored row of 64 KiB.
+pub const CLIENT_TEXT_BYTES_MAX: usize = 24 * 1024;
 /// Largest weight of a node. Weights are relative, 100 is usual.
 pub const WEIGHT_MAX: u32 = 100_000;
 
 const _: () = assert!(ATTRIBUTE_VALUE_BYTES_MAX < ATTRIBUTES_BYTES_MAX);
+const _: () = assert!(2 * NOTE_BYTES_MAX < CLIENT_TEXT_BYTES_MAX);

@@ -35,6 +35,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How much text it holds, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Done(_) => 0,
+            Self::Rejected(reject) => {
+                let (subject, detail) = (reject.subject.as_str(), reject.detail.as_str());
+                subject.len().saturating_add(detail.len())
+            }
+        }
+    }
+
     /// The outcome as a result.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use crate::fixture::*;
 use std::sync::Arc;
 use tenure_core::{
     Assignment, Client, ClientId, Done, Epoch, Incarnation, Instance, Key, Kind, Lifecycle,
-    LogIndex, Loss, Node, NodeId, Outcome, Pin, PinKind, Policy, PrimaryPolicy, Record, Revision,
-    ServerId, ServerStatus, Service, State, Timestamp,
+    LogIndex, Loss, Node, NodeId, Outcome, Pin, PinKind, Policy, PrimaryPolicy, Record, Reject,
+    RejectCode, Revision, ServerId, ServerStatus, Service, State, Timestamp,
     limits::{CLIENT_WINDOW_MAX, WEIGHT_MAX},
 };
 
@@ -200,6 +200,21 @@ pub const BOUNDS: &[Plant] = &[
     }),
     (&[11], "an answer that was settled", |state| {
         client(state, 1, 1, 3, 3)
+    }),
+    (&[11], "answers that say too much", |state| {
+        client(state, 1, 1, 1, 0);
+        let reject = Reject {
+            code: RejectCode::NotFound,
+            subject: note(&"x".repeat(512)),
+            expected: None,
+            actual: None,
+            detail: note(""),
+        };
+        change!(state, Client, Key::Client(ClientId(1)), |it| {
+            it.answers = (1..=49)
+                .map(|n| (n, Outcome::Rejected(reject.clone())))
+                .collect();
+        });
     }),
     (&[14], "the feature level falls", |state| {
         change!(state, Settings, Key::Settings, |it| it.feature_level = 0);

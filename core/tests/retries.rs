@@ -3,7 +3,7 @@
 use crate::fixture::*;
 use tenure_core::{
     ClientId, Command, Created, NodeId, Outcome, Reject, RejectCode, RequestId,
-    limits::CLIENT_WINDOW_MAX,
+    limits::{CLIENT_TEXT_BYTES_MAX, CLIENT_WINDOW_MAX},
 };
 
 fn request(client: ClientId, sequence: u64, first_incomplete: u64) -> Option<RequestId> {
@@ -143,6 +143,46 @@ fn the_window_of_a_client_is_bounded() {
         world.state.clients()[&client].answers.len(),
         CLIENT_WINDOW_MAX
     );
+}
+
+/// Rejects that say much fill a client's record before they are many.
+#[test]
+fn the_text_kept_for_a_client_is_bounded() {
+    let mut world = World::empty();
+    let client = world.client();
+    let long = "n".repeat(63);
+    world.must(add_node(&long));
+    for i in 0..8 {
+        let name = format!("{i}{}", "s".repeat(62));
+        world.must(add_service(&name, bounded()));
+        world.must(add_instance(&name, 1, 100));
+    }
+    let verbose = remove_node(1, world.at_node(1));
+    let one = world.must_reject(verbose.clone());
+    let bytes = one.subject.as_str().len() + one.detail.as_str().len();
+    let mut sequence = 0;
+    let full = loop {
+        sequence += 1;
+        let outcome = world
+            .apply_as(request(client, sequence, 1), verbose.clone())
+            .outcome;
+        let reject = rejected(outcome);
+        if reject.code != RejectCode::NodeHasInstances {
+            break reject;
+        }
+    };
+    assert_eq!(full.code, RejectCode::RequestWindowFull);
+    let kept = world.state.clients()[&client].answers.len();
+    assert!(
+        kept * bytes <= CLIENT_TEXT_BYTES_MAX && kept < CLIENT_WINDOW_MAX,
+        "{kept}"
+    );
+    assert!(
+        (kept + 2) * bytes > CLIENT_TEXT_BYTES_MAX - 1_024,
+        "{kept} of {bytes}"
+    );
+    let settled = world.apply_as(request(client, sequence, 2), add_node("f"));
+    assert!(settled.outcome.into_result().is_ok());
 }
 
 /// Sequence numbers need not come in order: requests under way overtake each other.

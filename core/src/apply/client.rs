@@ -3,9 +3,14 @@
 use super::Verdict;
 use crate::{
     Client, ClientId, Created, Key, LogIndex, Outcome, Record, Reject, RejectCode, RequestId,
-    State, change::Change, limits::CLIENT_WINDOW_MAX,
+    State,
+    change::Change,
+    limits::{CLIENT_TEXT_BYTES_MAX, CLIENT_WINDOW_MAX, NOTE_BYTES_MAX},
 };
 use std::{collections::BTreeMap, sync::Arc};
+
+/// The most text that one answer can hold: the subject and the detail of a reject.
+const ANSWER_TEXT_BYTES_MAX: usize = 2 * NOTE_BYTES_MAX;
 
 pub(super) fn open(change: &mut Change<'_>) -> Verdict {
     let index = LogIndex(change.revision.0);
@@ -62,6 +67,10 @@ impl State {
         }
         let under_way = client.answers.range(request.first_incomplete..).count();
         if under_way >= CLIENT_WINDOW_MAX {
+            return rejected(RejectCode::RequestWindowFull);
+        }
+        let text = client.text_bytes(request.first_incomplete);
+        if text.saturating_add(ANSWER_TEXT_BYTES_MAX) > CLIENT_TEXT_BYTES_MAX {
             return rejected(RejectCode::RequestWindowFull);
         }
         None
