@@ -286,7 +286,7 @@ fn raft_config(config: &Config) -> Result<RaftConfig, StartError> {
         replication_lag_threshold: keeping.checkpoint_entries + keeping.log_keep_entries,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(keeping.checkpoint_entries),
         max_in_snapshot_log_to_keep: keeping.log_keep_entries,
-        purge_batch_size: 1_024,
+        purge_batch_size: (keeping.checkpoint_entries / 8).clamp(1, 1_024),
         broadcast_submitted_on_append: Some(true),
         enable_pre_vote: Some(true),
         // A leader that was restarted does not know what was promised meanwhile: it must be elected.
@@ -431,6 +431,7 @@ impl Running {
         if timeout(DRAIN_TIMEOUT, &mut self.api).await.is_err() {
             self.api.abort();
         }
+        self.consensus.links().close();
         let stopped = self.consensus.stop_core().await;
         if let Err(error) = stopped {
             tracing::warn!(server = %id, error, "consensus did not stop in order");

@@ -145,6 +145,9 @@ pub(super) async fn remove(consensus: &Consensus, id: ServerId) -> Result<(), Me
             "server {id} is the only voter: add another one first"
         )));
     }
+    if let Some(known) = known {
+        remember(consensus, &known.peer).await?;
+    }
     // Retired first: should this stop half-way, the id is used up all the same, and the next leader
     // completes the removal. Until it has left the membership its vote still counts.
     commit(consensus, Command::RetireServer { id }).await?;
@@ -158,6 +161,27 @@ pub(super) async fn remove(consensus: &Consensus, id: ServerId) -> Result<(), Me
         });
     }
     leave(consensus, id).await
+}
+
+/// Makes sure that the state knows a server of the group: the leader does so shortly after the
+/// formation, and this may come first.
+async fn remember(consensus: &Consensus, peer: &Peer) -> Result<(), MembershipError> {
+    let known = consensus
+        .reader()
+        .read(|state| state.servers().contains_key(&peer.id));
+    if known {
+        return Ok(());
+    }
+    let admit = Command::AdmitServer {
+        id: peer.id,
+        raft: endpoint("raft", &peer.raft)?,
+        api: endpoint("api", &peer.api)?,
+    };
+    match commit(consensus, admit).await {
+        // It was known and is retired: this server had not applied that yet.
+        Ok(()) | Err(MembershipError::Rejected(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes a retired server out of the membership.
@@ -234,7 +258,6 @@ pub(super) async fn transfer(
     to: Option<ServerId>,
 ) -> Result<ServerId, MembershipError> {
     require_leader(consensus)?;
-    let raft = consensus.raft();
     let own = consensus.id();
     let to = match to {
         Some(to) => to,
@@ -243,21 +266,51 @@ pub(super) async fn transfer(
     if to == own {
         return Ok(own);
     }
-    let status = group::status(raft);
-    if !status.servers.iter().any(|s| s.peer.id == to && s.voter) {
+    let servers = group::status(consensus.raft()).servers;
+    if !servers.iter().any(|s| s.peer.id == to && s.voter) {
         return Err(MembershipError::Invalid(format!(
             "server {to} is no voter of this group"
         )));
     }
+    if !consensus.links().is_up(to.0) {
+        return Err(MembershipError::Invalid(format!(
+            "server {to} cannot be reached, so it could not take over"
+        )));
+    }
+    // A leader that has begun to hand over proposes nothing more until another leads. If the one
+    // that was asked does not take over, any other may.
+    let others = servers
+        .iter()
+        .filter(|s| s.voter && s.peer.id != own && s.peer.id != to)
+        .map(|s| s.peer.id);
+    let asked = std::iter::once(to).chain(others);
+    for candidate in asked.cycle().take(TRANSFER_ATTEMPTS) {
+        if let Some(leader) = offer(consensus, candidate).await? {
+            return Ok(leader);
+        }
+    }
+    Err(MembershipError::TimedOut(format!(
+        "neither server {to} nor any other voter took over"
+    )))
+}
+
+/// How often leadership is offered, to one voter after the other, before it is given up.
+const TRANSFER_ATTEMPTS: usize = 12;
+/// How long a voter has to take over: a vote that is stored by a majority.
+const TRANSFER_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// Offers leadership to a voter. None when it was not taken.
+async fn offer(consensus: &Consensus, to: ServerId) -> Result<Option<ServerId>, MembershipError> {
+    let raft = consensus.raft();
     raft.trigger()
         .transfer_leader(to.0)
         .await
         .map_err(|error| MembershipError::Fatal(fatal(&error)))?;
     let mut metrics = raft.server_metrics();
-    let led = async {
+    let taken = async {
         loop {
             let leader = metrics.borrow_and_update().current_leader;
-            if let Some(leader) = leader.filter(|leader| *leader != own.0) {
+            if let Some(leader) = leader.filter(|leader| *leader != consensus.id().0) {
                 return Ok(ServerId(leader));
             }
             metrics
@@ -266,12 +319,7 @@ pub(super) async fn transfer(
                 .map_err(|_| MembershipError::Fatal("consensus was stopped".into()))?;
         }
     };
-    timeout(SHORT, led).await.unwrap_or_else(|_| {
-        Err(MembershipError::TimedOut(format!(
-            "server {to} did not take over within {} s",
-            SHORT.as_secs()
-        )))
-    })
+    timeout(TRANSFER_TIMEOUT, taken).await.ok().transpose()
 }
 
 /// The voter, other than this server, that has most of the log and is not being removed.
@@ -287,9 +335,10 @@ fn most_complete(consensus: &Consensus) -> Result<ServerId, MembershipError> {
         .servers
         .iter()
         .filter(|s| s.voter && s.peer.id != consensus.id() && !retired.contains(&s.peer.id))
+        .filter(|s| consensus.links().is_up(s.peer.id.0))
         .min_by_key(|s| s.lag.unwrap_or(u64::MAX))
         .map(|s| s.peer.id)
         .ok_or_else(|| {
-            MembershipError::Invalid("there is no other voter that could take over".into())
+            MembershipError::Invalid("there is no other voter in reach that could take over".into())
         })
 }

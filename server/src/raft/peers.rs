@@ -13,6 +13,7 @@ use tenure_core::{ServerId, ServerRecord, ServerStatus};
 use tenure_proto::raft as pb;
 use tenure_storage::state_reader::StateReader;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use super::link::{Link, LinkError};
 use super::{Raft, dial};
@@ -82,6 +83,7 @@ pub(crate) struct Links {
     seen: Mutex<BTreeMap<u64, u128>>,
     /// What was last logged of a server, so that a cause is logged once and not at every attempt.
     logged: Mutex<BTreeMap<u64, String>>,
+    closing: watch::Sender<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -102,6 +104,7 @@ impl Links {
             links: Mutex::default(),
             seen: Mutex::default(),
             logged: Mutex::default(),
+            closing: watch::Sender::new(false),
         })
     }
 
@@ -279,6 +282,18 @@ impl Links {
             return Some(self.store);
         }
         lock(&self.seen).get(&id).copied()
+    }
+
+    /// From here on nothing is taken from other servers: the Raft core is about to stop.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Returns when [`Links::close`] was called.
+    pub(super) async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as `self`.
+        let _closing = closing.wait_for(|closing| *closing).await;
     }
 
     /// Logs trouble with a server once per cause.

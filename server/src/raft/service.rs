@@ -144,7 +144,14 @@ struct Session {
 
 impl Session {
     async fn run(mut self, mut requests: Streaming<pb::LinkRequest>) {
-        while let Ok(Some(request)) = requests.message().await {
+        let links = self.service.links.clone();
+        let mut closed = std::pin::pin!(links.closed());
+        loop {
+            let request = tokio::select! {
+                request = requests.message() => request,
+                () = &mut closed => return,
+            };
+            let Ok(Some(request)) = request else { return };
             let call = request.call;
             let Some(body) = request.body else { continue };
             if let Err(why) = self.take(call, body) {
