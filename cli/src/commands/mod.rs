@@ -1,0 +1,210 @@
+//! The commands, one file each.
+
+mod completion;
+mod history;
+mod in_sync;
+mod instance;
+mod node;
+mod node_change;
+mod pin;
+mod policy;
+mod primary;
+mod raft;
+mod server;
+mod service;
+mod set_primary;
+mod settings;
+mod status;
+mod topology;
+mod watch;
+
+pub use topology::carry_out;
+
+use crate::{
+    args::Global,
+    cluster::Cluster,
+    dev,
+    exit::{Exit, Failure},
+    output::{Out, escape, shape},
+};
+use clap::Subcommand;
+use serde::Serialize;
+use tenure_core::{Done, Node, NodeRef, Service, ServiceName, State};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one server of a cluster
+    Server(server::ServerArgs),
+    /// Try whether the state's image in a data folder can be read; started by the server
+    #[command(hide = true)]
+    ProbeImage(server::ProbeImageArgs),
+    /// Run a small cluster on this machine, to try things out
+    Dev(dev::DevArgs),
+    /// Show what is wrong, and who leads
+    Status(status::StatusArgs),
+    /// Print every change as it happens
+    Watch(watch::WatchArgs),
+    /// Print the primary of a service: its endpoint and epoch
+    Primary(primary::PrimaryArgs),
+    /// Make another instance the primary of a service
+    SetPrimary(set_primary::SetPrimaryArgs),
+    /// State which instances hold every acknowledged write
+    SetInSync(in_sync::SetInSyncArgs),
+    /// Nodes: the managed machines
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Services: what the nodes run
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
+    /// Instances: one service on one node
+    #[command(subcommand)]
+    Instance(instance::InstanceCommand),
+    /// Pins: an operator's word on a node, which no decision goes against
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
+    /// Show the latest changes, newest first
+    History(history::HistoryArgs),
+    /// Settings of the cluster
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
+    /// Show the steps that lead to a topology file
+    Plan(topology::PlanArgs),
+    /// Tell whether the cluster differs from a topology file: exit code 0 or 1
+    Diff(topology::DiffArgs),
+    /// Carry out the steps that lead to a topology file
+    Apply(topology::ApplyArgs),
+    /// The servers and their log
+    #[command(subcommand)]
+    Raft(raft::RaftCommand),
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// What a command works with.
+#[derive(Clone)]
+pub struct Context {
+    /// What every command shares.
+    pub global: Global,
+    /// How to print.
+    pub out: Out,
+}
+
+impl Context {
+    /// Takes up the shared arguments.
+    pub fn new(global: Global) -> Self {
+        let out = Out::new(global.json);
+        Self { global, out }
+    }
+
+    /// A connection to the cluster; nothing is asked yet.
+    ///
+    /// # Errors
+    /// When no server can be made out.
+    pub async fn cluster(&self) -> Result<Cluster, Failure> {
+        Cluster::connect(&self.global).await
+    }
+
+    /// Says that a command was carried out.
+    ///
+    /// # Errors
+    /// When stdout cannot be written to.
+    pub fn done(&self, what: &str, done: Done) -> Result<Exit, Failure> {
+        let shape = DoneShape {
+            what,
+            done: done.into(),
+        };
+        let text = || format!("{} (revision {})", escape(what), done.revision);
+        self.out.show(&shape, text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// What `--json` prints for a command that was carried out.
+#[derive(Serialize)]
+struct DoneShape<'a> {
+    what: &'a str,
+    #[serde(flatten)]
+    done: shape::Done,
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`Failure`] says how it ended and with which exit code.
+pub async fn run(command: Command, global: Global) -> Result<Exit, Failure> {
+    let context = Context::new(global);
+    match command {
+        Command::Server(args) => server::run(args).await,
+        Command::ProbeImage(args) => server::probe_image(&args),
+        Command::Dev(args) => dev::run(args, &context).await,
+        Command::Status(args) => status::run(args, &context).await,
+        Command::Watch(args) => watch::run(args, &context).await,
+        Command::Primary(args) => primary::run(args, &context).await,
+        Command::SetPrimary(args) => set_primary::run(args, &context).await,
+        Command::SetInSync(args) => in_sync::run(args, &context).await,
+        Command::Node(command) => node::run(command, &context).await,
+        Command::Service(command) => service::run(command, &context).await,
+        Command::Instance(command) => instance::run(command, &context).await,
+        Command::Pin(command) => pin::run(command, &context).await,
+        Command::History(args) => history::run(args, &context).await,
+        Command::Settings(command) => settings::run(command, &context).await,
+        Command::Plan(args) => topology::plan(args, &context).await,
+        Command::Diff(args) => topology::diff(args, &context).await,
+        Command::Apply(args) => topology::apply(args, &context).await,
+        Command::Raft(command) => raft::run(command, &context).await,
+        Command::Completion(args) => completion::run(args),
+    }
+}
+
+/// The node that was named.
+///
+/// # Errors
+/// When there is none, with the names that there are.
+pub fn find_node<'a>(state: &'a State, node: &NodeRef) -> Result<&'a Node, Failure> {
+    let known = || {
+        state
+            .nodes()
+            .values()
+            .filter(|node| node.is_present())
+            .map(|node| &node.name)
+    };
+    state.find_node(node).map(AsRef::as_ref).ok_or_else(|| {
+        Failure::not_found(format!(
+            "there is no node {node}; there {}",
+            listed(known())
+        ))
+    })
+}
+
+/// The service that was named.
+///
+/// # Errors
+/// When there is none.
+pub fn find_service<'a>(state: &'a State, name: &ServiceName) -> Result<&'a Service, Failure> {
+    state
+        .services()
+        .get(name)
+        .map(AsRef::as_ref)
+        .ok_or_else(|| {
+            Failure::not_found(format!(
+                "there is no service {name}; `tenure service list` shows those that there are"
+            ))
+        })
+}
+
+/// Names for the end of a sentence that says what there is, cut when they are many.
+fn listed<'a, T: ToString + 'a>(names: impl Iterator<Item = &'a T>) -> String {
+    const SHOWN_MAX: usize = 12;
+    let names: Vec<String> = names.map(ToString::to_string).collect();
+    match names.len() {
+        0 => "are none".to_owned(),
+        1 => format!("is {}", names[0]),
+        n if n <= SHOWN_MAX => format!("are {}", names.join(", ")),
+        n => format!(
+            "are {} and {} more",
+            names[..SHOWN_MAX].join(", "),
+            n - SHOWN_MAX
+        ),
+    }
+}

@@ -1,0 +1,187 @@
+//! `watch`: every change as it happens, one line each.
+
+mod wording;
+
+use super::Context;
+use crate::{
+    cluster,
+    exit::{Exit, Failure},
+    output::{self, Out, escape, shape},
+};
+use clap::Args;
+use serde::Serialize;
+use tenure_client::WatchEvent;
+use tenure_core::{Event, Filter, Key, Record, RecordKind, Revision, ServiceName, State};
+
+/// Which services.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It goes on across servers and their leaders, without gaps, until Ctrl-C. With --json each line is one
+object: what was there when it began (`present`), then what `changed` or was `removed`.
+
+Example:
+  tenure watch redis-server mysql-server")]
+pub struct WatchArgs {
+    /// Only what is about these services; everything when left out
+    services: Vec<ServiceName>,
+}
+
+/// What has become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    Present,
+    Changed,
+    Removed,
+}
+
+/// One line of `watch --json`.
+#[derive(Serialize)]
+struct LineShape {
+    revision: u64,
+    what: What,
+    /// settings, server, node, service, assignment, instance or pin.
+    kind: &'static str,
+    /// Names the record, for people.
+    key: String,
+    /// The record, in the shape in which other commands show it; null when it was removed.
+    record: Option<wording::RecordShape>,
+}
+
+/// The picture that the watch has given so far.
+struct Picture {
+    state: State,
+    is_first: bool,
+    services: Vec<ServiceName>,
+    out: Out,
+}
+
+pub(super) async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
+    let cluster = context.cluster().await?;
+    let mut watch = cluster.client().watch(&filter(&args.services));
+    let mut picture = Picture {
+        state: State::default(),
+        is_first: true,
+        services: args.services,
+        out: context.out,
+    };
+    loop {
+        match watch.next().await.map_err(cluster::failure)? {
+            WatchEvent::Snapshot { revision, records } => picture.replace(revision, records)?,
+            WatchEvent::Changes { revision, events } => {
+                for Event { key, after } in events {
+                    picture.change(revision, What::Changed, key, after)?;
+                }
+            }
+            WatchEvent::Progress { .. } => {}
+            WatchEvent::Compacted { oldest } => {
+                output::remark(&format!(
+                    "too far behind: changes up to revision {oldest} were missed"
+                ));
+            }
+            WatchEvent::Interrupted { why } => {
+                output::remark(&format!("interrupted, goes on at another server: {why}"));
+            }
+        }
+    }
+}
+
+/// Of nodes all are wanted: lines name them.
+fn filter(services: &[ServiceName]) -> Filter {
+    let kinds = [
+        RecordKind::Node,
+        RecordKind::Service,
+        RecordKind::Assignment,
+        RecordKind::Instance,
+    ];
+    Filter {
+        kinds: if services.is_empty() {
+            Default::default()
+        } else {
+            kinds.into()
+        },
+        services: services.iter().cloned().collect(),
+    }
+}
+
+impl Picture {
+    /// Tells how the new picture differs from the old one.
+    fn replace(&mut self, revision: Revision, records: Vec<Record>) -> Result<(), Failure> {
+        let what = if self.is_first {
+            What::Present
+        } else {
+            What::Changed
+        };
+        let mut gone: Vec<Key> = self.state.records().map(|record| record.key()).collect();
+        gone.retain(|key| !records.iter().any(|record| record.key() == *key));
+        // Nodes come before what names them, in key order.
+        for record in records {
+            self.change(revision, what, record.key(), Some(record))?;
+        }
+        for key in gone {
+            self.change(revision, What::Removed, key, None)?;
+        }
+        self.is_first = false;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        revision: Revision,
+        what: What,
+        key: Key,
+        after: Option<Record>,
+    ) -> Result<(), Failure> {
+        let before = self.state.get(&key);
+        if before == after {
+            return Ok(());
+        }
+        match &after {
+            Some(record) => self.state.put(record.clone()),
+            None => self.state.delete(&key),
+        }
+        if self.is_told(what, &key) {
+            let what = if after.is_none() { What::Removed } else { what };
+            self.tell(revision, what, &key, before, after)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever asked for services did not ask for nodes; a person wants to know who is primary to
+    /// begin with, not every record.
+    fn is_told(&self, what: What, key: &Key) -> bool {
+        let is_asked = self.services.is_empty() || key.service().is_some();
+        let is_beginning = what == What::Present && !self.out.json;
+        is_asked && (!is_beginning || matches!(key, Key::Assignment(_)))
+    }
+
+    fn tell(
+        &self,
+        revision: Revision,
+        what: What,
+        key: &Key,
+        before: Option<Record>,
+        after: Option<Record>,
+    ) -> Result<(), Failure> {
+        let Some(kind) = RecordKind::of(key) else {
+            return Ok(());
+        };
+        let line = LineShape {
+            revision: revision.0,
+            what,
+            kind: wording::kind(kind),
+            key: wording::key(&self.state, key),
+            record: after
+                .as_ref()
+                .and_then(|record| wording::shape(&self.state, record)),
+        };
+        let text = || {
+            let text = match &after {
+                Some(record) => wording::sentence(&self.state, record, before.as_ref()),
+                None => format!("{}: removed", line.key),
+            };
+            format!("{revision:>8}  {}", escape(&text))
+        };
+        self.out.line(&line, text)
+    }
+}

@@ -1,0 +1,257 @@
+//! The folder of a small cluster: one folder per server, and what a later run needs to go on.
+
+use super::ports::{self, Ports};
+use crate::{exit::Failure, topology};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt::{Display, Write},
+    fs, io,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// What says that a folder is ours.
+const MARK: &str = "dev.toml";
+
+/// The cluster's name, in every configuration.
+const CLUSTER: &str = "dev";
+
+/// What stands in the mark.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    version: u32,
+    servers: Vec<Ports>,
+}
+
+/// Version of the mark.
+const VERSION: u32 = 1;
+
+/// Everything that is kept on disk. A temporary folder goes when this is dropped.
+pub struct Folder {
+    path: PathBuf,
+    /// Where each server listens, server 1 first.
+    pub servers: Vec<Ports>,
+    temporary: Option<TempDir>,
+}
+
+impl Folder {
+    /// Makes a folder for `servers` servers, or takes up the one that is there.
+    ///
+    /// # Errors
+    /// When it is somebody else's, was made for another number of servers, or its ports are in use.
+    pub fn open(given: Option<&Path>, servers: Option<u64>) -> Result<Self, Failure> {
+        let Some(path) = given else {
+            let temporary = tempfile::Builder::new().prefix("tenure-dev-").tempdir();
+            let temporary =
+                temporary.map_err(|why| failed("make a folder in", &std::env::temp_dir(), &why))?;
+            let path = temporary.path().to_owned();
+            return Self::make(path, servers, Some(temporary));
+        };
+        fs::create_dir_all(path).map_err(|why| failed("make", path, &why))?;
+        let path = path
+            .canonicalize()
+            .map_err(|why| failed("find", path, &why))?;
+        if path.join(MARK).exists() {
+            return Self::resume(path, servers);
+        }
+        let mut entries = fs::read_dir(&path).map_err(|why| failed("read", &path, &why))?;
+        if entries.next().is_some() {
+            return Err(Failure::invalid(format!(
+                "{} is not empty and was not made by `tenure dev`: name an empty folder, or a new one",
+                path.display()
+            )));
+        }
+        Self::make(path, servers, None)
+    }
+
+    fn make(
+        path: PathBuf,
+        servers: Option<u64>,
+        temporary: Option<TempDir>,
+    ) -> Result<Self, Failure> {
+        let servers = ports::choose(servers.unwrap_or(3))?;
+        let mark = Mark {
+            version: VERSION,
+            servers,
+        };
+        let folder = Self {
+            path,
+            servers: mark.servers.clone(),
+            temporary,
+        };
+        for server in folder.ids() {
+            let own = folder.server(server);
+            fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
+            write(&folder.config(server), &folder.config_text(server))?;
+        }
+        write(&folder.topology(), topology::EXAMPLE)?;
+        write(
+            &folder.path.join(MARK),
+            &toml::to_string(&mark).map_err(Failure::local)?,
+        )?;
+        Ok(folder)
+    }
+
+    fn resume(path: PathBuf, servers: Option<u64>) -> Result<Self, Failure> {
+        let mark = path.join(MARK);
+        let text = fs::read_to_string(&mark).map_err(|why| failed("read", &mark, &why))?;
+        let found: Mark = toml::from_str(&text)
+            .map_err(|why| Failure::invalid(format!("{}: {}", mark.display(), why.message())))?;
+        if found.version != VERSION {
+            return Err(Failure::invalid(format!(
+                "{}: version = {}: this build knows version {VERSION} only",
+                mark.display(),
+                found.version
+            )));
+        }
+        let count = found.servers.len();
+        if let Some(wanted) = servers.filter(|wanted| usize::try_from(*wanted) != Ok(count)) {
+            return Err(Failure::invalid(format!(
+                "{} was made for {count} server(s), not {wanted}: leave --servers out, or name another folder",
+                path.display()
+            )));
+        }
+        if let Some(taken) = found.servers.iter().find_map(|ports| ports.taken()) {
+            return Err(Failure::local(format!(
+                "the cluster in {} needs {taken}, which is in use: is it running already?",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            path,
+            servers: found.servers,
+            temporary: None,
+        })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is removed afterwards.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// The servers' numbers.
+    pub fn ids(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=u64::try_from(self.servers.len()).unwrap_or(0)
+    }
+
+    /// Where a server listens.
+    pub fn ports(&self, server: u64) -> Ports {
+        let at = usize::try_from(server).unwrap_or(0).saturating_sub(1);
+        self.servers
+            .get(at)
+            .copied()
+            .unwrap_or(Ports::fixed(server))
+    }
+
+    fn server(&self, server: u64) -> PathBuf {
+        self.path.join(format!("server-{server}"))
+    }
+
+    /// A server's configuration.
+    pub fn config(&self, server: u64) -> PathBuf {
+        self.server(server).join("server.toml")
+    }
+
+    /// Where a server logs.
+    pub fn log(&self, server: u64) -> PathBuf {
+        self.server(server).join("log")
+    }
+
+    /// The example, to be changed and applied.
+    pub fn topology(&self) -> PathBuf {
+        self.path.join("topology.toml")
+    }
+
+    fn config_text(&self, server: u64) -> String {
+        let ports = self.ports(server);
+        let data = self.server(server).join("data");
+        let mut text = String::new();
+        let mut line = |line: &dyn Display| {
+            writeln!(text, "{line}").expect("a string takes everything");
+        };
+        line(&format_args!("cluster = {}", quoted(CLUSTER)));
+        line(&format_args!("server = {server}"));
+        line(&format_args!(
+            "data_dir = {}",
+            quoted(&data.to_string_lossy())
+        ));
+        line(&format_args!("\n[raft]\nlisten = \"{}\"", ports.raft()));
+        line(&format_args!("\n[api]\nlisten = \"{}\"", ports.api()));
+        for id in self.ids() {
+            let ports = self.ports(id);
+            let (raft, api) = (ports.raft(), ports.api());
+            line(&format_args!(
+                "\n[[servers]]\nid = {id}\nraft = \"{raft}\"\napi = \"{api}\""
+            ));
+        }
+        text
+    }
+}
+
+fn quoted(text: &str) -> toml::Value {
+    toml::Value::String(text.to_owned())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|why| failed("write", path, &why))
+}
+
+fn failed(what: &str, path: &Path, why: &io::Error) -> Failure {
+    Failure::local(format!("cannot {what} {}: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_folder_goes_and_a_given_one_stays() {
+        let folder = Folder::open(None, None).unwrap();
+        let path = folder.path().to_owned();
+        assert!(path.join(MARK).exists() && folder.is_temporary());
+        drop(folder);
+        assert!(!path.exists());
+
+        let parent = tempfile::tempdir().unwrap();
+        let given = parent.path().join("data");
+        let first = Folder::open(Some(&given), Some(2)).unwrap();
+        let ports = first.servers.clone();
+        drop(first);
+        let again = Folder::open(Some(&given), None).unwrap();
+        assert_eq!(again.servers, ports);
+    }
+
+    #[test]
+    fn somebody_elses_folder_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("letter.txt"), "dear").unwrap();
+        let failure = Folder::open(Some(parent.path()), None).err().unwrap();
+        assert!(failure.sentence.contains("is not empty"), "{failure}");
+    }
+
+    #[test]
+    fn another_number_of_servers_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        drop(Folder::open(Some(parent.path()), Some(1)).unwrap());
+        let failure = Folder::open(Some(parent.path()), Some(3)).err().unwrap();
+        assert!(
+            failure.sentence.contains("was made for 1 server(s), not 3"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn the_servers_accept_their_configuration() {
+        let folder = Folder::open(None, Some(3)).unwrap();
+        for server in folder.ids() {
+            let config = tenure_server::Config::load(&folder.config(server)).unwrap();
+            assert_eq!((config.server().0, config.cluster()), (server, CLUSTER));
+        }
+    }
+}
