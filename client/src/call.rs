@@ -94,11 +94,7 @@ where
                 return Ok(answer);
             }
             Ok(Err(status)) => judge(&status),
-            Err(_) => {
-                server.avoid(true);
-                let why = format!("server {} does not answer", server.api());
-                Judged::Broken { sent: true, why }
-            }
+            Err(_) => run.no_answer(&server, until),
         };
         let sent_before = run.may_have_arrived;
         let mut next = run.after(&server, judged);
@@ -141,6 +137,21 @@ impl<'a> Run<'a> {
                 leader.unwrap_or_else(|| servers.next(self.last_asked.as_ref()))
             }
         }
+    }
+
+    /// What it means that no answer came in time. When it was the call's own deadline that cut the
+    /// attempt short, that says nothing about the server, and what went wrong before says more.
+    fn no_answer(&self, server: &Arc<Server>, until: Instant) -> Judged {
+        let is_cut_short = until == self.plan.deadline;
+        if !is_cut_short {
+            server.avoid(true);
+        }
+        let why = if is_cut_short && !self.last.is_empty() {
+            self.last.clone()
+        } else {
+            format!("server {} does not answer", server.api())
+        };
+        Judged::Broken { sent: true, why }
     }
 
     fn after(&mut self, server: &Arc<Server>, judged: Judged) -> Next {

@@ -35,7 +35,7 @@ struct Window {
 /// A request that is under way as long as this is held. Dropping it says that it is never sent again.
 pub(crate) struct Ticket {
     registration: Arc<Registration>,
-    pub(crate) id: RequestId,
+    sequence: u64,
 }
 
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -81,17 +81,30 @@ impl Registration {
         let place = self.places.acquire().await;
         place.expect("the semaphore is never closed").forget();
         let mut window = unpoisoned(&self.window);
-        let id = RequestId {
-            client: self.client,
-            sequence: window.next,
-            first_incomplete: window.lowest,
-        };
+        let sequence = window.next;
         window.next += 1;
         drop(window);
         Ticket {
             registration: self,
-            id,
+            sequence,
         }
+    }
+}
+
+impl Ticket {
+    /// The id to send it with. A later try says of more requests that they are settled, so that the
+    /// servers can let go of their answers.
+    pub(crate) fn id(&self) -> RequestId {
+        RequestId {
+            client: self.registration.client,
+            sequence: self.sequence,
+            first_incomplete: unpoisoned(&self.registration.window).lowest,
+        }
+    }
+
+    /// Which registration it is under.
+    pub(crate) fn client(&self) -> ClientId {
+        self.registration.client
     }
 }
 
@@ -121,7 +134,7 @@ impl Window {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let freed = unpoisoned(&self.registration.window).settle(self.id.sequence);
+        let freed = unpoisoned(&self.registration.window).settle(self.sequence);
         self.registration.places.add_permits(freed);
     }
 }
@@ -140,20 +153,24 @@ mod tests {
         let requests = Requests::default();
         let registration = requests.registered(ClientId(9));
         let oldest = begin(&registration).unwrap();
-        assert_eq!((oldest.id.sequence, oldest.id.first_incomplete), (1, 1));
+        assert_eq!((oldest.id().sequence, oldest.id().first_incomplete), (1, 1));
         for sequence in 2..=512 {
             let ticket = begin(&registration).unwrap();
             assert_eq!(
-                (ticket.id.sequence, ticket.id.first_incomplete),
+                (ticket.id().sequence, ticket.id().first_incomplete),
                 (sequence, 1)
             );
         }
         assert!(begin(&registration).is_none(), "the window is full");
         drop(oldest);
         let ticket = begin(&registration).unwrap();
-        assert_eq!((ticket.id.sequence, ticket.id.first_incomplete), (513, 513));
+        assert_eq!(
+            (ticket.id().sequence, ticket.id().first_incomplete),
+            (513, 513)
+        );
+        assert_eq!(ticket.id().sequence, 513);
         let held: Vec<_> = (0..511).map(|_| begin(&registration).unwrap()).collect();
-        assert_eq!(held[510].id.first_incomplete, 513);
+        assert_eq!(held[510].id().first_incomplete, 513);
         assert!(begin(&registration).is_none());
     }
 
@@ -165,7 +182,7 @@ mod tests {
         for round in 0..5_000_u64 {
             match begin(&registration) {
                 Some(ticket) => {
-                    let ahead = ticket.id.sequence - ticket.id.first_incomplete;
+                    let ahead = ticket.id().sequence - ticket.id().first_incomplete;
                     assert!(ahead < 512, "{ahead} ahead");
                     under_way.push(ticket);
                 }

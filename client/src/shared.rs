@@ -17,8 +17,7 @@ use tenure_core::{Endpoint, ServerId, ServerRecord, ServerStatus};
 use tenure_proto::v1;
 use tonic::Status;
 
-/// How long asking for the servers may take, and how soon it is done again.
-const REFRESH_WITHIN: Duration = Duration::from_secs(1);
+/// How soon the servers are asked for again.
 const REFRESH_EVERY_MS: u64 = 1_000;
 
 /// Longer than anybody waits, and short enough to be added to any time.
@@ -122,9 +121,9 @@ impl Shared {
             let raft = server.admin().raft_status(v1::RaftStatusRequest {}).await?;
             Ok::<u64, Status>(raft.into_inner().leader)
         };
-        let leader = match tokio::time::timeout(REFRESH_WITHIN, asked).await {
+        let leader = match tokio::time::timeout(self.options.attempt, asked).await {
             Ok(leader) => leader?,
-            Err(_) => return Err(Status::deadline_exceeded("no answer within 1 s")),
+            Err(_) => return Err(Status::deadline_exceeded("it does not answer in time")),
         };
         server.trust();
         if self.servers.leader().is_none()

@@ -32,7 +32,7 @@ impl Admin {
         // A second round is for a registration that was dropped before this request was sent.
         loop {
             let ticket = ticket(shared, began, deadline).await?;
-            let request = request(shared, Some(ticket.id), wire.clone());
+            let request = || request(shared, Some(ticket.id()), wire.clone());
             let plan = plan(shared, Repeat::ById, deadline);
             let failure = match send(shared, &plan, request).await {
                 Ok(done) => return Ok(done),
@@ -58,7 +58,7 @@ impl Admin {
             Repeat::Harmless,
             shared.until(shared.options.deadline),
         );
-        let sent = send(shared, &plan, request(shared, None, wire)).await;
+        let sent = send(shared, &plan, || request(shared, None, wire.clone())).await;
         sent.map(drop).map_err(|failure| failure.error)
     }
 }
@@ -83,10 +83,10 @@ fn request(shared: &Shared, id: Option<RequestId>, command: v1::Command) -> v1::
 async fn send(
     shared: &Arc<Shared>,
     plan: &Plan,
-    request: v1::ExecuteRequest,
+    request: impl Fn() -> v1::ExecuteRequest,
 ) -> Result<Done, Failure> {
     let attempt = |server: Arc<Server>| {
-        let request = request.clone();
+        let request = request();
         async move { server.admin().execute(request).await }
     };
     let answer = call::call(shared, plan, attempt).await?;
@@ -106,7 +106,7 @@ fn after(shared: &Shared, ticket: &Ticket, failure: Failure) -> Option<Error> {
     };
     let is_forgotten = code == Some(RejectCode::UnknownClient);
     if is_forgotten {
-        shared.requests.forget(ticket.id.client);
+        shared.requests.forget(ticket.client());
         if !sent_before {
             return None;
         }
@@ -150,7 +150,7 @@ async fn register(
     let open = v1::Command::try_from(&Command::OpenClient);
     let open = open.map_err(|why| Error::Invalid(why.to_string()))?;
     let plan = plan(shared, Repeat::Harmless, deadline);
-    let done = send(shared, &plan, request(shared, None, open)).await;
+    let done = send(shared, &plan, || request(shared, None, open.clone())).await;
     match done.map_err(|failure| failure.error)?.created {
         Some(Created::Client(id)) => Ok(shared.requests.registered(id)),
         Some(Created::Node(_) | Created::Epoch(_)) | None => {
