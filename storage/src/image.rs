@@ -3,7 +3,7 @@
 //! What is durable after which call has returned:
 //! - [`Image::checkpoint`]: all rows as of the entry that the returned meta names, read back and found
 //!   whole. A crash at any moment before leaves the image of the checkpoint before it.
-//! - [`Image::adopt`]: the received rows, in place of all others. A crash before leaves the old ones.
+//! - `Image::adopt`: the received rows, in place of all others. A crash before leaves the old ones.
 //! - Everything else promises nothing.
 //!
 //! A checkpoint must be all or nothing, for entries are applied once: rows newer than the entry that
@@ -26,8 +26,10 @@ mod entries;
 mod error;
 mod gate;
 mod load;
+mod mark;
 mod part;
 mod probe;
+mod ready;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -93,6 +95,7 @@ impl Image {
     /// # Errors
     /// See [`ImageError`]; [`ImageError::is_damage`] tells whether a rebuild would help.
     pub fn open(folder: &Path, store: u128, trial: &Probe) -> Result<Self, ImageError> {
+        ready::prepare(folder)?;
         let db = if db::exists(folder) {
             trial.run(folder)?;
             let db = Db::open(folder)?;
@@ -105,6 +108,7 @@ impl Image {
             db
         };
         let meta = checkpoint::recover(&db)?;
+        mark::check(folder, meta.as_ref().map_or(0, |meta| meta.checkpoint))?;
         let trees = tree_numbers(&db);
         let current = meta.as_ref().map(|meta| meta.tree);
         let image = Self {
@@ -169,7 +173,7 @@ impl Image {
                 ..old.unwrap_or_default()
             };
             let meta = checkpoint::write(self, base, &changes)?;
-            self.set_meta(&meta);
+            self.set_meta(&meta)?;
             Ok(meta)
         })
     }
@@ -211,8 +215,11 @@ impl Image {
         let _ = step;
     }
 
-    fn set_meta(&self, meta: &Meta) {
+    /// What is durable in the database counts from now on, and is missed when it is not there.
+    fn set_meta(&self, meta: &Meta) -> Result<(), ImageError> {
+        mark::remember(self.db.path(), meta.checkpoint)?;
         *self.meta.lock().unwrap_or_else(PoisonError::into_inner) = Some(meta.clone());
+        Ok(())
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -71,21 +71,6 @@ impl StateReader {
         self.shared.read(|live| live.ring.after(revision, max))
     }
 
-    /// Reads the state together with all events after a revision: what leads from there to the state read.
-    ///
-    /// # Errors
-    /// [`Compacted`] when some of the events are no longer kept: begin anew with the state.
-    pub fn read_with_events<T>(
-        &self,
-        after: Revision,
-        read: impl FnOnce(&State) -> T,
-    ) -> Result<(T, Vec<Batch>), Compacted> {
-        self.shared.read(|live| {
-            let batches = live.ring.after(after, usize::MAX)?;
-            Ok((read(&live.state), batches))
-        })
-    }
-
     /// The last membership applied.
     #[must_use]
     pub fn membership(&self) -> StoredMembership {

@@ -15,7 +15,7 @@ use crate::folder::sync_folder;
 
 const SEGMENT_BYTES: usize = 16 << 20;
 const CACHE_BYTES: u64 = 64 << 20;
-const FILE: &str = "db";
+pub(super) const FILE: &str = "db";
 const CONF: &str = "conf";
 
 /// An open database.

@@ -55,7 +55,9 @@ pub fn check(folder: &Path, found: u64) -> Result<(), ImageError> {
     Err(ImageError::Damaged {
         path: folder.to_owned(),
         subject: format!("checkpoint {last}"),
-        what: format!("it was durable, but the database has forgotten what follows checkpoint {found}"),
+        what: format!(
+            "it was durable, but the database has forgotten what follows checkpoint {found}"
+        ),
     })
 }
 

@@ -42,9 +42,7 @@ fn wait_until_released(file: &File, path: &Path) -> Result<(), DiskError> {
     loop {
         match file.try_lock() {
             Ok(()) => {
-                return file
-                    .unlock()
-                    .map_err(|e| DiskError::new("unlock", path, e));
+                return file.unlock().map_err(|e| DiskError::new("unlock", path, e));
             }
             Err(TryLockError::WouldBlock) if started.elapsed() < RELEASE => {
                 std::thread::sleep(Duration::from_millis(1));

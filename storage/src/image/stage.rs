@@ -13,6 +13,8 @@ use crate::format::Meta;
 pub(crate) struct Stage {
     image: Arc<Image>,
     tree: u64,
+    /// The tree itself, once it has a part.
+    parts: Option<sled::Tree>,
     tally: Tally,
     last: Vec<u8>,
     adopted: bool,
@@ -24,6 +26,7 @@ impl Image {
         Stage {
             image: self.clone(),
             tree: self.writer().take_tree(),
+            parts: None,
             tally: Tally::default(),
             last: Vec::new(),
             adopted: false,
@@ -56,7 +59,7 @@ impl Image {
             self.db.make_durable()?;
             self.reached(Step::Meta);
             stage.adopted = true;
-            self.set_meta(&new);
+            self.set_meta(&new)?;
             install(state);
             // A reader may still be in the old rows; they go when the next checkpoint finds none.
             writer.garbage.extend(old.map(|old| old.tree));
@@ -75,14 +78,15 @@ impl Stage {
         }
         self.tally.add(opened.crc);
         self.last = key.to_vec();
-        let image = &self.image;
+        let (image, tree) = (&self.image, self.tree);
+        let parts = &mut self.parts;
         image.written(|_| {
-            image
-                .db
-                .tree(&rows(self.tree))?
-                .insert(key, value)
-                .map(drop)
-                .map_err(|e| image.db.failed("write", &e))
+            let parts = match parts {
+                Some(parts) => parts,
+                None => parts.insert(image.db.tree(&rows(tree))?),
+            };
+            let put = parts.insert(key, value);
+            put.map(drop).map_err(|e| image.db.failed("write", &e))
         })
     }
 
