@@ -11,6 +11,7 @@ mod options;
 mod report;
 mod suite;
 mod system;
+mod tenure;
 mod watchers;
 
 use std::io::Write as _;

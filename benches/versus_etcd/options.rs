@@ -19,11 +19,14 @@ pub struct Options {
     /// One more argument for every etcd member, for instance --heartbeat-interval=10. May be repeated.
     #[arg(long = "etcd-arg", value_name = "ARG", allow_hyphen_values = true)]
     pub etcd_args: Vec<String>,
+    /// The tenure program, built in the same profile as this one.
+    #[arg(long, value_name = "PATH", default_value_os_t = beside("tenure"))]
+    pub tenure: PathBuf,
     /// Folder on the disk to be measured; a temporary folder below it holds all data and is removed at the end.
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     pub dir: PathBuf,
     /// Which systems to measure, in this order in every round.
-    #[arg(long, value_delimiter = ',', default_value = "etcd")]
+    #[arg(long, value_delimiter = ',', default_value = "etcd,tenure")]
     pub systems: Vec<System>,
     /// Which measurements to take.
     #[arg(long, value_delimiter = ',', default_values_t = Part::ALL)]
@@ -165,6 +168,12 @@ impl Options {
         let systems = u64::try_from(self.systems.len()).unwrap_or(u64::MAX) + 1;
         Duration::from_secs(turn * systems * u64::from(self.rounds))
     }
+}
+
+/// A program in the folder that this one was started from.
+fn beside(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name(name)
 }
 
 /// Never negative and never more than a day, whatever was typed.

@@ -10,6 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::error::{BenchError, CallError};
 use crate::etcd;
 use crate::options::Options;
+use crate::tenure;
 
 /// Bytes of every value written.
 pub const VALUE_BYTES: usize = 256;
@@ -21,6 +22,7 @@ const CONNECT_BOUND: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum System {
     Etcd,
+    Tenure,
 }
 
 impl System {
@@ -29,6 +31,7 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
+            Self::Tenure => "tenure",
         }
     }
 
@@ -36,6 +39,7 @@ impl System {
     pub fn describe(self, options: &Options) -> Result<String, BenchError> {
         match self {
             Self::Etcd => etcd::describe(options),
+            Self::Tenure => tenure::describe(options),
         }
     }
 }
@@ -44,6 +48,7 @@ impl System {
 #[derive(Debug)]
 pub enum Cluster {
     Etcd(etcd::Cluster),
+    Tenure(tenure::Cluster),
 }
 
 impl Cluster {
@@ -51,6 +56,7 @@ impl Cluster {
     pub async fn start(system: System, options: &Options, dir: &Path) -> Result<Self, BenchError> {
         match system {
             System::Etcd => Ok(Self::Etcd(etcd::Cluster::start(options, dir).await?)),
+            System::Tenure => Ok(Self::Tenure(tenure::Cluster::start(options, dir).await?)),
         }
     }
 
@@ -59,6 +65,7 @@ impl Cluster {
     pub fn addresses(&self) -> Vec<String> {
         match self {
             Self::Etcd(cluster) => cluster.addresses(),
+            Self::Tenure(cluster) => cluster.addresses(),
         }
     }
 
@@ -67,6 +74,7 @@ impl Cluster {
     pub async fn settled(&mut self) -> Result<usize, BenchError> {
         match self {
             Self::Etcd(cluster) => cluster.settled().await,
+            Self::Tenure(cluster) => cluster.settled().await,
         }
     }
 
@@ -74,6 +82,7 @@ impl Cluster {
     pub fn kill(&mut self, member: usize) -> Result<(), BenchError> {
         match self {
             Self::Etcd(cluster) => cluster.kill(member),
+            Self::Tenure(cluster) => cluster.kill(member),
         }
     }
 
@@ -81,6 +90,7 @@ impl Cluster {
     pub fn restart(&mut self, member: usize) -> Result<(), BenchError> {
         match self {
             Self::Etcd(cluster) => cluster.restart(member),
+            Self::Tenure(cluster) => cluster.restart(member),
         }
     }
 
@@ -89,6 +99,7 @@ impl Cluster {
         let channel = connect(address).await?;
         Ok(match self {
             Self::Etcd(_cluster) => Connection::Etcd(etcd::Connection::new(channel)),
+            Self::Tenure(_cluster) => Connection::Tenure(tenure::Connection::new(channel)),
         })
     }
 
@@ -96,6 +107,7 @@ impl Cluster {
     pub async fn stop(self) -> Result<(), BenchError> {
         match self {
             Self::Etcd(cluster) => cluster.stop().await,
+            Self::Tenure(cluster) => cluster.stop().await,
         }
     }
 }
@@ -104,6 +116,7 @@ impl Cluster {
 #[derive(Clone, Debug)]
 pub enum Connection {
     Etcd(etcd::Connection),
+    Tenure(tenure::Connection),
 }
 
 impl Connection {
@@ -111,6 +124,7 @@ impl Connection {
     pub async fn write(&mut self, key: &str, number: u64) -> Result<(), CallError> {
         match self {
             Self::Etcd(connection) => connection.write(key, value(number)).await,
+            Self::Tenure(connection) => connection.write(key, value(number)).await,
         }
     }
 
@@ -118,6 +132,7 @@ impl Connection {
     pub async fn read(&mut self, key: &str) -> Result<(), CallError> {
         match self {
             Self::Etcd(connection) => connection.read(key).await,
+            Self::Tenure(connection) => connection.read(key).await,
         }
     }
 
@@ -125,6 +140,7 @@ impl Connection {
     pub async fn watch(&mut self, key: &str) -> Result<Changes, CallError> {
         match self {
             Self::Etcd(connection) => connection.watch(key).await.map(Changes::Etcd),
+            Self::Tenure(connection) => connection.watch(key).await.map(Changes::Tenure),
         }
     }
 }
@@ -133,6 +149,7 @@ impl Connection {
 #[derive(Debug)]
 pub enum Changes {
     Etcd(etcd::Changes),
+    Tenure(tenure::Changes),
 }
 
 impl Changes {
@@ -140,6 +157,7 @@ impl Changes {
     pub async fn next(&mut self) -> Result<u64, CallError> {
         match self {
             Self::Etcd(changes) => changes.next().await,
+            Self::Tenure(changes) => changes.next().await,
         }
     }
 }

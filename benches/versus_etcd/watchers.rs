@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use crate::error::{BenchError, CallError};
 use crate::system::{Changes, Cluster};
 
-const WATCHED_KEY: &str = "bench-watched";
+/// The key that all watchers watch.
+pub const WATCHED_KEY: &str = "bench-watched";
 const OPENED_AT_ONCE: usize = 32;
 const CHANGE_BOUND: Duration = Duration::from_secs(30);
 /// Sockets of other purposes, files and pipes of this process or of a member.
