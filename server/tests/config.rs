@@ -41,75 +41,77 @@ fn the_example_is_accepted() {
     assert_eq!(config.cluster(), "site-1");
 }
 
+/// What is replaced in the example, by what, and what must be said of it.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "cluster = \"site-1\"",
+        "cluster = \"Site 1\"",
+        "cluster = \"Site 1\"",
+    ),
+    (
+        "server = 1",
+        "server = 0",
+        "server = 0: server ids begin with 1",
+    ),
+    (
+        "server = 1",
+        "server = 7",
+        "server = 7: it is not in the list",
+    ),
+    ("data_dir = \"data\"", "data_dir = \"\"", "data_dir = \"\""),
+    (
+        "join = false",
+        "join = true",
+        "join = true: there is a list",
+    ),
+    ("join = false", "jion = false", "unknown field `jion`"),
+    (
+        "listen = \"127.0.0.1:7401\"",
+        "listen = \"localhost\"",
+        "raft.listen = \"localhost\"",
+    ),
+    (
+        "listen = \"127.0.0.1:7400\"",
+        "listen = \"127.0.0.1:7401\"",
+        "raft.listen is the same",
+    ),
+    (
+        "listen = \"127.0.0.1:7401\"",
+        "listen = \"127.0.0.1:7401\"\nadvertise = \"10.0.0.1:7401\"",
+        "raft.advertise = \"10.0.0.1:7401\": the list of [[servers]] says",
+    ),
+    (
+        "heartbeat_ms = 30",
+        "heartbeat_ms = 0",
+        "timing.heartbeat_ms = 0",
+    ),
+    (
+        "heartbeat_ms = 30",
+        "heartbeat_ms = 40",
+        "timing.election_min_ms = 92: it must be at least three times timing.heartbeat_ms = 40",
+    ),
+    (
+        "heartbeat_ms = 30",
+        "election_max_ms = 90",
+        "timing.election_max_ms = 90: it must be at least 10 more",
+    ),
+    (
+        "id = 2",
+        "id = 1",
+        "servers[1].id = 1: servers[0] has the same id",
+    ),
+    (
+        "127.0.0.1:7403",
+        "127.0.0.1:7401",
+        "servers[0].raft is the same address",
+    ),
+    ("127.0.0.1:7403", "here", "servers[1].raft = \"here\""),
+    ("server = 1", "", "missing field `server`"),
+];
+
 #[test]
 fn each_mistake_is_named_with_its_key_and_value() {
-    let cases = [
-        (
-            "cluster = \"site-1\"",
-            "cluster = \"Site 1\"",
-            "cluster = \"Site 1\"",
-        ),
-        (
-            "server = 1",
-            "server = 0",
-            "server = 0: server ids begin with 1",
-        ),
-        (
-            "server = 1",
-            "server = 7",
-            "server = 7: it is not in the list",
-        ),
-        ("data_dir = \"data\"", "data_dir = \"\"", "data_dir = \"\""),
-        (
-            "join = false",
-            "join = true",
-            "join = true: there is a list",
-        ),
-        ("join = false", "jion = false", "unknown field `jion`"),
-        (
-            "listen = \"127.0.0.1:7401\"",
-            "listen = \"localhost\"",
-            "raft.listen = \"localhost\"",
-        ),
-        (
-            "listen = \"127.0.0.1:7400\"",
-            "listen = \"127.0.0.1:7401\"",
-            "raft.listen is the same",
-        ),
-        (
-            "listen = \"127.0.0.1:7401\"",
-            "listen = \"127.0.0.1:7401\"\nadvertise = \"10.0.0.1:7401\"",
-            "raft.advertise = \"10.0.0.1:7401\": the list of [[servers]] says",
-        ),
-        (
-            "heartbeat_ms = 30",
-            "heartbeat_ms = 0",
-            "timing.heartbeat_ms = 0",
-        ),
-        (
-            "heartbeat_ms = 30",
-            "heartbeat_ms = 40",
-            "timing.election_min_ms = 92: it must be at least three times timing.heartbeat_ms = 40",
-        ),
-        (
-            "heartbeat_ms = 30",
-            "election_max_ms = 90",
-            "timing.election_max_ms = 90: it must be at least 10 more",
-        ),
-        (
-            "id = 2",
-            "id = 1",
-            "servers[1].id = 1: servers[0] has the same id",
-        ),
-        (
-            "127.0.0.1:7403",
-            "127.0.0.1:7401",
-            "servers[0].raft is the same address",
-        ),
-        ("127.0.0.1:7403", "here", "servers[1].raft = \"here\""),
-        ("server = 1", "", "missing field `server`"),
-    ];
-    for (from, to, says) in cases {
+    for (from, to, says) in MISTAKES {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from} is not in the example");
         let refused = parse(&text).expect_err(to);

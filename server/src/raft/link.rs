@@ -72,14 +72,15 @@ enum State {
 
 /// The way to one server at one address.
 pub(crate) struct Link {
-    links: Arc<Links>,
+    /// Not kept alive from here: it is what keeps this link.
+    links: Weak<Links>,
     target: u64,
     address: String,
     state: watch::Sender<State>,
 }
 
 impl Link {
-    pub(super) fn new(links: Arc<Links>, target: u64, address: String) -> Arc<Link> {
+    pub(super) fn new(links: Weak<Links>, target: u64, address: String) -> Arc<Link> {
         Arc::new(Link {
             links,
             target,
@@ -97,8 +98,14 @@ impl Link {
     }
 
     /// Who this server is, to the other end.
-    pub(super) fn identity(&self) -> pb::Identity {
-        self.links.identity(self.target)
+    pub(super) fn identity(&self) -> Result<pb::Identity, LinkError> {
+        Ok(self.links()?.identity(self.target))
+    }
+
+    fn links(&self) -> Result<Arc<Links>, LinkError> {
+        self.links
+            .upgrade()
+            .ok_or_else(|| LinkError::Unreachable("this server has stopped".into()))
     }
 
     /// The open connection; opens one when there is none and the pause after the last failure is over.
@@ -141,13 +148,14 @@ impl Link {
     }
 
     async fn dial(self: Arc<Self>, failures: u32) {
-        let next = match self.open().await {
+        let Ok(links) = self.links() else { return };
+        let next = match self.open(&links).await {
             Ok(connection) => {
-                self.links.log_recovery(self.target);
+                links.log_recovery(self.target);
                 State::Up(connection)
             }
             Err(why) => {
-                self.links.log_trouble(self.target, &why.to_string());
+                links.log_trouble(self.target, &why.to_string());
                 let longest = match why {
                     LinkError::Refused(_) => BACKOFF_REFUSED,
                     LinkError::Unreachable(_) | LinkError::TimedOut(_) | LinkError::Failed(_) => {
@@ -167,11 +175,11 @@ impl Link {
         self.state.send_replace(next);
     }
 
-    async fn open(&self) -> Result<Arc<Connection>, LinkError> {
-        let (mut client, _) = dial::hello(&self.links, self.target, &self.address).await?;
+    async fn open(&self, links: &Links) -> Result<Arc<Connection>, LinkError> {
+        let (mut client, _) = dial::hello(links, self.target, &self.address).await?;
         let (outgoing, queued) = mpsc::channel(OUTGOING_MAX);
         let first = pb::LinkRequest {
-            identity: Some(self.identity()),
+            identity: Some(links.identity(self.target)),
             call: 0,
             body: None,
         };

@@ -101,10 +101,11 @@ impl Way {
     }
 
     async fn ask_vote(&self, body: Ask, ttl: Duration) -> Rpc<VoteResponse<TypeConfig>> {
-        match self.call(body, ttl, RPCTypes::Vote).await? {
-            Answer::Vote(answer) => wire::vote_response(answer).map_err(|error| malformed(&error)),
-            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::Vote)),
-        }
+        let answer = self.call(body, ttl, RPCTypes::Vote).await?;
+        let Answer::Vote(answer) = answer else {
+            return Err(self.error(LinkError::unexpected(&answer), RPCTypes::Vote));
+        };
+        wire::vote_response(answer).map_err(|error| malformed(&error))
     }
 
     async fn heartbeat(
@@ -113,12 +114,11 @@ impl Way {
         ttl: Duration,
     ) -> AppendResult {
         let body = Ask::Heartbeat(wire::append_to_wire(request));
-        match self.call(body, ttl, RPCTypes::AppendEntries).await? {
-            Answer::Append(answer) => {
-                wire::append_result(answer).map_err(|error| malformed(&error))
-            }
-            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::AppendEntries)),
-        }
+        let answer = self.call(body, ttl, RPCTypes::AppendEntries).await?;
+        let Answer::Append(answer) = answer else {
+            return Err(self.error(LinkError::unexpected(&answer), RPCTypes::AppendEntries));
+        };
+        wire::append_result(answer).map_err(|error| malformed(&error))
     }
 }
 
@@ -159,15 +159,13 @@ impl NetTransferLeader<TypeConfig> for Way {
         option: RPCOption,
     ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
         let body = Ask::Transfer(wire::transfer_to_wire(&req));
-        match self
+        let answer = self
             .call(body, option.hard_ttl(), RPCTypes::TransferLeader)
-            .await?
-        {
-            Answer::Transfer(answer) => {
-                wire::transfer_result(answer, &req).map_err(|error| malformed(&error))
-            }
-            other => Err(self.error(LinkError::unexpected(&other), RPCTypes::TransferLeader)),
-        }
+            .await?;
+        let Answer::Transfer(answer) = answer else {
+            return Err(self.error(LinkError::unexpected(&answer), RPCTypes::TransferLeader));
+        };
+        wire::transfer_result(answer, &req).map_err(|error| malformed(&error))
     }
 }
 

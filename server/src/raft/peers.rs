@@ -124,7 +124,7 @@ impl Links {
         match links.get(&target) {
             Some(link) if link.address() == address => link.clone(),
             Some(_) | None => {
-                let link = Link::new(self.clone(), target, address.to_owned());
+                let link = Link::new(Arc::downgrade(self), target, address.to_owned());
                 links.insert(target, link.clone());
                 link
             }
@@ -137,10 +137,11 @@ impl Links {
             .address(leader)
             .ok_or_else(|| LinkError::Unreachable("its address is not known".into()))?;
         let body = pb::link_request::Body::ReadIndex(pb::ReadIndexRequest {});
-        match self.link(leader, &address).call(body, READ_TIMEOUT).await? {
-            pb::link_response::Body::ReadIndex(answer) => Ok(answer.index),
-            other => Err(LinkError::unexpected(&other)),
-        }
+        let answer = self.link(leader, &address).call(body, READ_TIMEOUT).await?;
+        let pb::link_response::Body::ReadIndex(answer) = answer else {
+            return Err(LinkError::unexpected(&answer));
+        };
+        Ok(answer.index)
     }
 
     fn address(&self, server: u64) -> Option<String> {

@@ -32,7 +32,7 @@ pub(super) async fn send(
     let connection = link.connection().await?;
     let (last_log, membership_log, membership) = wire::snapshot_meta_to_wire(&snapshot.meta);
     let start = Start {
-        identity: Some(link.identity()),
+        identity: Some(link.identity()?),
         vote: Some(wire::vote_to_wire(&vote)),
         last_log,
         membership_log,

@@ -1,0 +1,202 @@
+//! What runs on a server's threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Config as RaftConfig, SnapshotPolicy};
+use tenure_storage::store::{Checkpoints, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+
+use super::StartError;
+use crate::config::Config;
+use crate::consensus::{Consensus, duties};
+use crate::error::Peer;
+use crate::formation;
+use crate::raft::{Links, Network, Raft, Service};
+
+/// How a server has ended; None while it runs.
+pub(super) type Ended = Option<Result<(), String>>;
+
+/// What runs on the runtime of consensus.
+pub(super) struct Parts {
+    pub(super) consensus: Consensus,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) ended: watch::Receiver<Ended>,
+}
+
+pub(super) async fn assemble(
+    config: Config,
+    own: Peer,
+    store_id: u128,
+    store: Store,
+    listener: TcpListener,
+) -> Result<Parts, StartError> {
+    let id = config.server.0;
+    let listener = adopt(listener)?;
+    let links = Links::new(config.cluster.clone(), id, store_id, store.reader.clone());
+    let raft = Raft::new(
+        id,
+        Arc::new(raft_config(&config)?),
+        Network::new(links.clone()),
+        store.log,
+        store.machine,
+    )
+    .await
+    .map_err(|error| StartError::Consensus(error.to_string()))?;
+    links.attach(raft.clone());
+    let service = Service::new(
+        links.clone(),
+        raft.clone(),
+        store.inbox,
+        config.timing.election_max,
+    );
+    tokio::spawn(serve_raft(service, listener));
+    let (end, ended) = watch::channel(None);
+    tokio::spawn(watch_end(raft.clone(), end.clone()));
+    let consensus = Consensus::new(
+        config.cluster.clone(),
+        raft.clone(),
+        store.reader,
+        links.clone(),
+        tokio::runtime::Handle::current(),
+    );
+    tokio::spawn(duties::run(consensus.clone()));
+    tokio::spawn(async move {
+        let servers = with_own(config.servers, &own);
+        if let Err(why) = formation::form(id, store_id, &servers, &raft, &links).await {
+            tracing::error!(server = id, "{why}");
+            end.send_replace(Some(Err(why)));
+        }
+    });
+    Ok(Parts {
+        consensus,
+        checkpoints: store.checkpoints,
+        ended,
+    })
+}
+
+/// The list with this server's own entry as it is advertised.
+fn with_own(mut servers: Vec<Peer>, own: &Peer) -> Vec<Peer> {
+    for peer in &mut servers {
+        if peer.id == own.id {
+            *peer = own.clone();
+        }
+    }
+    servers
+}
+
+/// Moves a listener to the runtime that this runs on.
+fn adopt(listener: TcpListener) -> Result<TcpListener, StartError> {
+    listener
+        .into_std()
+        .and_then(TcpListener::from_std)
+        .map_err(|error| StartError::Consensus(error.to_string()))
+}
+
+fn raft_config(config: &Config) -> Result<RaftConfig, StartError> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let keeping = config.keeping;
+    let heartbeat = millis(config.timing.heartbeat);
+    RaftConfig {
+        cluster_name: config.cluster.clone(),
+        heartbeat_interval: heartbeat,
+        // Acknowledged appends stand in for heartbeats while there is load.
+        heartbeat_min_interval: Some(heartbeat),
+        election_timeout_min: millis(config.timing.election_min),
+        election_timeout_max: millis(config.timing.election_max),
+        install_snapshot_timeout: 10_000,
+        max_payload_entries: 1_024,
+        replication_lag_threshold: keeping.checkpoint_entries + keeping.log_keep_entries,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(keeping.checkpoint_entries),
+        max_in_snapshot_log_to_keep: keeping.log_keep_entries,
+        purge_batch_size: (keeping.checkpoint_entries / 8).clamp(1, 1_024),
+        broadcast_submitted_on_append: Some(true),
+        enable_pre_vote: Some(true),
+        // A leader that was restarted does not know what was promised meanwhile: it must be elected.
+        enable_leader_restore: Some(false),
+        allow_log_reversion: Some(false),
+        backoff: "10ms 20ms ...500ms".to_owned(),
+        ..RaftConfig::default()
+    }
+    .validate()
+    .map_err(|error| StartError::Consensus(error.to_string()))
+}
+
+async fn serve_raft(service: Service, listener: TcpListener) {
+    let served = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(32 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(1)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(2)))
+        .add_service(service.into_server())
+        .serve_with_incoming(incoming(listener))
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the port of consensus is closed");
+    }
+}
+
+fn incoming(
+    listener: TcpListener,
+) -> impl futures::Stream<Item = std::io::Result<tokio::net::TcpStream>> {
+    use futures::StreamExt;
+    TcpListenerStream::new(listener).inspect(|accepted| {
+        if let Ok(stream) = accepted {
+            // Without it small messages wait for more; a connection that is gone does not care.
+            let _gone = stream.set_nodelay(true);
+        }
+    })
+}
+
+pub(super) async fn serve_api(
+    routes: tonic::service::Routes,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let listener = match adopt(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the port of the API is closed"),
+    };
+    let stopped = async move {
+        // When the sender is gone the server is too.
+        let _gone = stop.wait_for(|stop| *stop).await;
+    };
+    let served = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming(listener), stopped)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the port of the API is closed");
+    }
+}
+
+/// Reports the end of the Raft core.
+async fn watch_end(raft: Raft, end: watch::Sender<Ended>) {
+    let mut metrics = raft.metrics();
+    loop {
+        let state = metrics.borrow_and_update().running_state.clone();
+        if let Err(error) = state {
+            let result = match &error {
+                openraft::errors::Fatal::Stopped => Ok(()),
+                openraft::errors::Fatal::StorageError(_) | openraft::errors::Fatal::Panicked => {
+                    Err(format!("consensus has stopped: {error}"))
+                }
+            };
+            end.send_if_modified(|ended| {
+                let first = ended.is_none();
+                ended.get_or_insert(result);
+                first
+            });
+            return;
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
