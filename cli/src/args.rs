@@ -131,6 +131,10 @@ pub fn attributes(
 }
 
 #[cfg(test)]
+#[path = "args_tests.rs"]
+mod lines;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -16,6 +16,9 @@ const MARK: &str = "dev.toml";
 /// The cluster's name, in every configuration.
 const CLUSTER: &str = "dev";
 
+/// How many servers there are when nobody says so.
+const SERVERS_DEFAULT: u64 = 3;
+
 /// What stands in the mark.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,14 +42,19 @@ impl Folder {
     /// Makes a folder for `servers` servers, or takes up the one that is there.
     ///
     /// # Errors
-    /// When it is somebody else's, was made for another number of servers, or its ports are in use.
-    pub fn open(given: Option<&Path>, servers: Option<u64>) -> Result<Self, Failure> {
+    /// When it is somebody else's, or was made for another number of servers.
+    pub fn open(
+        given: Option<&Path>,
+        servers: Option<u64>,
+        free_ports: bool,
+    ) -> Result<Self, Failure> {
+        let choose = || ports::choose(servers.unwrap_or(SERVERS_DEFAULT), free_ports);
         let Some(path) = given else {
             let temporary = tempfile::Builder::new().prefix("tenure-dev-").tempdir();
             let temporary =
                 temporary.map_err(|why| failed("make a folder in", &std::env::temp_dir(), &why))?;
             let path = temporary.path().to_owned();
-            return Self::make(path, servers, Some(temporary));
+            return Self::make(path, choose()?, Some(temporary));
         };
         fs::create_dir_all(path).map_err(|why| failed("make", path, &why))?;
         let path = path
@@ -62,15 +70,14 @@ impl Folder {
                 path.display()
             )));
         }
-        Self::make(path, servers, None)
+        Self::make(path, choose()?, None)
     }
 
     fn make(
         path: PathBuf,
-        servers: Option<u64>,
+        servers: Vec<Ports>,
         temporary: Option<TempDir>,
     ) -> Result<Self, Failure> {
-        let servers = ports::choose(servers.unwrap_or(3))?;
         let mark = Mark {
             version: VERSION,
             servers,
@@ -80,11 +87,7 @@ impl Folder {
             servers: mark.servers.clone(),
             temporary,
         };
-        for server in folder.ids() {
-            let own = folder.server(server);
-            fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
-            write(&folder.config(server), &folder.config_text(server))?;
-        }
+        folder.configure()?;
         write(&folder.topology(), topology::EXAMPLE)?;
         write(
             &folder.path.join(MARK),
@@ -112,17 +115,37 @@ impl Folder {
                 path.display()
             )));
         }
-        if let Some(taken) = found.servers.iter().find_map(|ports| ports.taken()) {
-            return Err(Failure::local(format!(
-                "the cluster in {} needs {taken}, which is in use: is it running already?",
-                path.display()
-            )));
-        }
-        Ok(Self {
+        let folder = Self {
             path,
             servers: found.servers,
             temporary: None,
-        })
+        };
+        // The folder may have been moved since.
+        folder.configure()?;
+        Ok(folder)
+    }
+
+    fn configure(&self) -> Result<(), Failure> {
+        for server in self.ids() {
+            let own = self.server(server);
+            fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
+            write(&self.config(server), &self.config_text(server))?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the servers can be started where they were before.
+    ///
+    /// # Errors
+    /// Names the address that is in use.
+    pub fn check_ports(&self) -> Result<(), Failure> {
+        match self.servers.iter().find_map(|ports| ports.taken()) {
+            None => Ok(()),
+            Some(taken) => Err(Failure::local(format!(
+                "the cluster in {} needs {taken}, which is in use: is it running already?",
+                self.path.display()
+            ))),
+        }
     }
 
     /// The folder itself.
@@ -212,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_temporary_folder_goes_and_a_given_one_stays() {
-        let folder = Folder::open(None, None).unwrap();
+        let folder = Folder::open(None, None, true).unwrap();
         let path = folder.path().to_owned();
         assert!(path.join(MARK).exists() && folder.is_temporary());
         drop(folder);
@@ -220,10 +243,10 @@ mod tests {
 
         let parent = tempfile::tempdir().unwrap();
         let given = parent.path().join("data");
-        let first = Folder::open(Some(&given), Some(2)).unwrap();
+        let first = Folder::open(Some(&given), Some(2), true).unwrap();
         let ports = first.servers.clone();
         drop(first);
-        let again = Folder::open(Some(&given), None).unwrap();
+        let again = Folder::open(Some(&given), None, true).unwrap();
         assert_eq!(again.servers, ports);
     }
 
@@ -231,15 +254,17 @@ mod tests {
     fn somebody_elses_folder_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("letter.txt"), "dear").unwrap();
-        let failure = Folder::open(Some(parent.path()), None).err().unwrap();
+        let failure = Folder::open(Some(parent.path()), None, true).err().unwrap();
         assert!(failure.sentence.contains("is not empty"), "{failure}");
     }
 
     #[test]
     fn another_number_of_servers_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        drop(Folder::open(Some(parent.path()), Some(1)).unwrap());
-        let failure = Folder::open(Some(parent.path()), Some(3)).err().unwrap();
+        drop(Folder::open(Some(parent.path()), Some(1), true).unwrap());
+        let failure = Folder::open(Some(parent.path()), Some(3), true)
+            .err()
+            .unwrap();
         assert!(
             failure.sentence.contains("was made for 1 server(s), not 3"),
             "{failure}"
@@ -248,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_servers_accept_their_configuration() {
-        let folder = Folder::open(None, Some(3)).unwrap();
+        let folder = Folder::open(None, Some(3), true).unwrap();
         for server in folder.ids() {
             let config = tenure_server::Config::load(&folder.config(server)).unwrap();
             assert_eq!((config.server().0, config.cluster()), (server, CLUSTER));

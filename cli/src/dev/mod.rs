@@ -38,6 +38,10 @@ pub struct DevArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9))]
     servers: Option<u64>,
 
+    /// Listen on any free ports, not on those that the other commands ask by default
+    #[arg(long)]
+    free_ports: bool,
+
     /// Print one line per event in place of the live view
     #[arg(long)]
     no_view: bool,

@@ -2,10 +2,7 @@
 
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Where one server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,46 +42,51 @@ impl Ports {
     }
 }
 
-/// Ports for the servers 1 to `servers`: all fixed ones, or all free ones.
+/// Free ports are looked for here: below those that the system gives to outgoing connections, which
+/// could take one while its server is down.
+const FREE_FROM: u16 = 8_000;
+const FREE_COUNT: u16 = 4_000;
+
+/// Ports for the servers 1 to `servers`: all fixed ones, or all free ones where one of them is in use
+/// or `free` is asked for.
 ///
 /// # Errors
-/// When the system has no free ports.
-pub fn choose(servers: u64) -> Result<Vec<Ports>, Failure> {
+/// When there are not enough free ports.
+pub fn choose(servers: u64, free: bool) -> Result<Vec<Ports>, Failure> {
     let fixed: Vec<Ports> = (1..=servers).map(Ports::fixed).collect();
-    if fixed.iter().all(|ports| ports.taken().is_none()) {
+    if !free && fixed.iter().all(|ports| ports.taken().is_none()) {
         return Ok(fixed);
     }
-    free(servers).map_err(|why| Failure::local(format!("no free port on 127.0.0.1: {why}")))
+    find_free(servers)
 }
 
-/// All are held until all are found, so that none is found twice.
-fn free(servers: u64) -> std::io::Result<Vec<Ports>> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let mut held = Vec::new();
-    let mut found = Vec::new();
-    for _ in 0..servers {
-        let (api, raft) = (listen()?, listen()?);
-        found.push(Ports {
-            api: api.local_addr()?.port(),
-            raft: raft.local_addr()?.port(),
-        });
-        held.push((api, raft));
-    }
-    let distinct: BTreeSet<u16> = found
-        .iter()
-        .flat_map(|ports| [ports.api, ports.raft])
+/// Two that run side by side begin their search at different places.
+fn find_free(servers: u64) -> Result<Vec<Ports>, Failure> {
+    let count = u32::from(FREE_COUNT);
+    let start = std::process::id().wrapping_mul(64) % count;
+    let candidates = (0..count).step_by(2).map(|step| {
+        let api = FREE_FROM + u16::try_from((start + step) % count).unwrap_or(0);
+        Ports { api, raft: api + 1 }
+    });
+    let wanted = usize::try_from(servers).unwrap_or(usize::MAX);
+    let found: Vec<Ports> = candidates
+        .filter(|ports| ports.taken().is_none())
+        .take(wanted)
         .collect();
-    assert_eq!(
-        distinct.len(),
-        2 * found.len(),
-        "ports that are held at once differ"
-    );
-    Ok(found)
+    if found.len() == wanted {
+        return Ok(found);
+    }
+    let last = FREE_FROM + FREE_COUNT;
+    Err(Failure::local(format!(
+        "there are not {} free ports on 127.0.0.1 from {FREE_FROM} to {last}: stop what holds them",
+        2 * wanted
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_fixed_ports_are_those_that_are_asked_by_default() {
@@ -96,11 +98,10 @@ mod tests {
 
     #[test]
     fn free_ports_differ() {
-        let ports = free(3).unwrap();
-        assert!(
-            ports.iter().all(|ports| ports.taken().is_none()),
-            "{ports:?}"
-        );
+        let ports = choose(3, true).unwrap();
+        let all = ports.iter().flat_map(|ports| [ports.api, ports.raft]);
+        let distinct: BTreeSet<u16> = all.collect();
+        assert_eq!(distinct.len(), 6, "{ports:?}");
     }
 
     #[test]

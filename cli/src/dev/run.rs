@@ -34,7 +34,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Failure> {
     let mut stop = signals::Stop::new(true)?;
-    let folder = Folder::open(args.data_dir.as_deref(), args.servers)?;
+    let folder = Folder::open(args.data_dir.as_deref(), args.servers, args.free_ports)?;
+    folder.check_ports()?;
     let mut dev = Dev::start(folder, args.no_view, context)?;
     let lived = tokio::select! {
         lived = dev.live() => lived,

@@ -41,12 +41,6 @@ impl Line {
         Self::new(Look::Plain, text)
     }
 
-    /// What it says.
-    #[cfg(test)]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     fn drawn(&self, width: usize, coloured: bool) -> String {
         let text: String = escape(&self.text).chars().take(width).collect();
         let code = match self.look {

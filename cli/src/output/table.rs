@@ -50,9 +50,11 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_cells_escaped() {
-        let shown =
-            "NAME                    ZONE\ndb-1                    a\na-long-name\\u{1b}[2J    -";
-        assert_eq!(grid(None).replace("    -", "    -"), shown);
+        let shown = "\
+NAME                  ZONE
+db-1                  a
+a-long-name\\u{1b}[2J  -";
+        assert_eq!(grid(None), shown);
     }
 
     #[test]

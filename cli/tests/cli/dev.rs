@@ -1,0 +1,253 @@
+//! `tenure dev` from beginning to end, and the commands against it.
+
+use crate::launch::{Dev, json, poll, runs, send};
+use rustix::process::Signal;
+
+#[test]
+fn a_lost_leader_is_replaced_and_ctrl_c_leaves_nothing_behind() {
+    let mut dev = Dev::start(None);
+    let (code, status) = json(&dev.ask(&["status", "--json"]));
+    assert_eq!(
+        (code, &status["status"]),
+        (Some(0), &"ok".into()),
+        "{status:#}"
+    );
+    assert_eq!(status["servers"].as_array().map(Vec::len), Some(3));
+
+    let killed = dev.leader_pid;
+    send(killed, Signal::KILL);
+    let died = dev.wait_for("died", |event| event["event"] == "died");
+    assert_eq!(died["pid"], killed);
+    let leads = dev.wait_for("leads", |event| event["event"] == "leads");
+    assert_eq!(leads["lost"], died["server"], "{leads}");
+    assert!(
+        leads["gap_ms"].is_u64(),
+        "writes stopped, and went on: {leads}"
+    );
+    let text = leads["text"].as_str().unwrap();
+    assert!(text.contains("acknowledged writes are there"), "{text}");
+    dev.wait_for("started again", |event| {
+        event["event"] == "started" && event["server"] == died["server"]
+    });
+
+    dev.signal(Signal::INT);
+    assert_eq!(dev.ended(), Some(0));
+    assert_eq!(dev.pids.len(), 4, "three servers, and one of them again");
+    let left: Vec<&i32> = dev.pids.iter().filter(|pid| runs(**pid)).collect();
+    assert!(left.is_empty(), "processes are left: {left:?}");
+    let left: Vec<_> = std::fs::read_dir(dev.temporary.path()).unwrap().collect();
+    assert!(left.is_empty(), "files are left: {left:?}");
+}
+
+#[test]
+fn servers_end_with_a_dev_that_was_killed() {
+    let mut dev = Dev::start(None);
+    assert_eq!(dev.pids.len(), 3);
+    assert!(dev.pids.iter().all(|pid| runs(*pid)));
+    dev.signal(Signal::KILL);
+    assert_eq!(dev.ended(), None);
+    poll("the servers end", || !dev.pids.iter().any(|pid| runs(*pid)));
+}
+
+#[test]
+fn a_kept_folder_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(Some(folder.path()));
+    let (code, added) = json(&dev.ask(&["node", "add", "db-4", "--zone", "b", "--json"]));
+    assert_eq!(code, Some(0), "{added}");
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.ended(), Some(0));
+
+    let mut again = Dev::start(Some(folder.path()));
+    assert_eq!(again.servers, dev.servers, "it listens where it did before");
+    let (code, shown) = json(&again.ask(&["node", "show", "db-4", "--json"]));
+    assert_eq!(
+        (code, &shown["node"]["id"]),
+        (Some(0), &added["node"]),
+        "{shown:#}"
+    );
+    again.signal(Signal::HUP);
+    assert_eq!(again.ended(), Some(0));
+}
+
+/// Standard output as text, after the exit code was looked at.
+fn text(dev: &Dev, code: i32, args: &[&str]) -> String {
+    let output = dev.ask(args);
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {out}{err}");
+    format!("{out}{err}")
+}
+
+#[test]
+fn an_operator_does_a_days_work() {
+    let dev = Dev::start(None);
+    let primary = text(&dev, 0, &["primary", "redis-server"]);
+    assert_eq!(primary, "10.0.2.1:6379 epoch 1 node db-1\n");
+    let moved = [
+        "set-primary",
+        "redis-server",
+        "--to",
+        "db-2",
+        "--expected-epoch",
+        "1",
+    ];
+    assert!(
+        text(&dev, 0, &moved).starts_with("db-2 is primary of redis-server, epoch 2 (revision ")
+    );
+    let rejected = text(&dev, 1, &moved);
+    assert_eq!(
+        rejected,
+        "error: rejected: service redis-server is at another epoch (expected 1, is 2)\n"
+    );
+    text(&dev, 2, &["primary", "web-server"]);
+    text(&dev, 1, &["primary", "nothing"]);
+
+    text(
+        &dev,
+        0,
+        &[
+            "pin", "set", "db-3", "down", "--for", "2h", "--reason", "disk",
+        ],
+    );
+    assert!(text(&dev, 0, &["pin", "list"]).contains("db-3"));
+    text(
+        &dev,
+        1,
+        &[
+            "set-primary",
+            "redis-server",
+            "--to",
+            "db-3",
+            "--expected-epoch",
+            "2",
+        ],
+    );
+    text(&dev, 0, &["pin", "remove", "db-3"]);
+    text(&dev, 1, &["pin", "remove", "db-3"]);
+
+    text(
+        &dev,
+        0,
+        &["node", "drain", "search-3", "--reason", "new disks"],
+    );
+    assert!(text(&dev, 1, &["status"]).contains("WARNING   node search-3"));
+    text(&dev, 0, &["node", "activate", "search-3"]);
+    text(
+        &dev,
+        1,
+        &["node", "activate", "search-3", "--expected", "1"],
+    );
+    text(
+        &dev,
+        0,
+        &[
+            "node",
+            "update",
+            "search-3",
+            "--weight",
+            "50",
+            "--label",
+            "disk=nvme",
+        ],
+    );
+
+    text(
+        &dev,
+        0,
+        &[
+            "service",
+            "add",
+            "queue",
+            "--kind",
+            "primary",
+            "--replicas",
+            "0",
+            "--write-acks",
+            "0",
+        ],
+    );
+    text(&dev, 2, &["primary", "queue"]);
+    assert!(text(&dev, 2, &["status"]).contains("CRITICAL  service queue"));
+    text(
+        &dev,
+        0,
+        &["instance", "add", "queue", "db-1", "10.0.2.1:5672"],
+    );
+    text(
+        &dev,
+        0,
+        &["instance", "update", "queue", "db-1", "--preference", "7"],
+    );
+    text(
+        &dev,
+        0,
+        &[
+            "instance",
+            "report",
+            "queue",
+            "db-1",
+            "--health",
+            "degraded",
+            "--position",
+            "a:7",
+        ],
+    );
+    assert!(text(&dev, 0, &["instance", "show", "queue", "db-1"]).contains("a:7"));
+    text(&dev, 1, &["service", "remove", "queue"]);
+    text(&dev, 0, &["instance", "remove", "queue", "db-1"]);
+    text(
+        &dev,
+        0,
+        &["service", "update", "queue", "--loss", "available"],
+    );
+    text(&dev, 0, &["service", "remove", "queue"]);
+
+    text(&dev, 0, &["settings", "set", "--history-max", "500"]);
+    assert!(text(&dev, 0, &["settings", "show"]).contains("500"));
+    assert!(text(&dev, 0, &["history", "--limit", "5"]).lines().count() == 6);
+    assert!(text(&dev, 0, &["raft", "status"]).contains("leader"));
+    text(&dev, 0, &["raft", "checkpoint", "1"]);
+    text(&dev, 0, &["raft", "digest"]);
+    assert!(text(&dev, 0, &["raft", "transfer"]).contains("leads"));
+}
+
+#[test]
+fn a_topology_file_is_compared_and_applied() {
+    let dev = Dev::start(None);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("topology.toml");
+    let example = include_str!("../../../examples/topology.toml");
+    std::fs::write(&file, example).unwrap();
+    let path = file.to_str().unwrap();
+    assert!(text(&dev, 0, &["diff", "-f", path]).starts_with("nothing to do"));
+
+    std::fs::write(&file, format!("{example}\n[nodes.db-4]\nzone = \"a\"\n")).unwrap();
+    assert_eq!(
+        text(&dev, 1, &["diff", "-f", path]),
+        "   1. add node db-4\n"
+    );
+    assert_eq!(
+        text(&dev, 0, &["plan", "-f", path]),
+        "   1. add node db-4\n"
+    );
+    assert!(text(&dev, 3, &["apply", "-f", path]).contains("repeat with --yes"));
+    assert!(text(&dev, 0, &["apply", "-f", path, "--yes"]).contains("done: 1 step(s)"));
+    text(&dev, 0, &["diff", "-f", path]);
+
+    std::fs::write(&file, example).unwrap();
+    let held = text(&dev, 1, &["diff", "-f", path]);
+    assert!(
+        held.starts_with("held: node db-4: not in the topology"),
+        "{held}"
+    );
+    let (code, plan) = json(&dev.ask(&["apply", "-f", path, "--remove", "--yes", "--json"]));
+    assert_eq!(
+        (code, &plan["applied"]),
+        (Some(0), &true.into()),
+        "{plan:#}"
+    );
+    assert_eq!(plan["steps"], serde_json::json!(["remove node db-4"]));
+}

@@ -1,0 +1,5 @@
+//! The binary from outside.
+
+mod dev;
+mod exit_codes;
+mod launch;
