@@ -1,6 +1,8 @@
 //! What the tests that need more than one crate have in common.
 
+pub mod cluster;
 pub mod linearizability;
 pub mod ports;
 pub mod power_loss;
 pub mod process;
+pub mod watches;

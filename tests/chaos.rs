@@ -1,0 +1,1 @@
+//! Nothing acknowledged is lost and nothing is applied twice while servers are killed, frozen and restarted.

@@ -1,0 +1,1 @@
+//! Servers that come, go and come back under load.

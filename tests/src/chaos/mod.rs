@@ -1,0 +1,1 @@
+//! Writers and faults of the chaos test.
