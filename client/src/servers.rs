@@ -16,8 +16,10 @@ use tonic::transport::{self, Channel};
 /// Largest answer that is read, in bytes: a plan or history of the largest clusters.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// How often an idle connection is asked whether it still lives, and how long it may take to say so.
+/// How often a connection is asked whether it still lives, and how long it may take to say so: longer
+/// than an attempt, so that a server that is merely busy keeps its connections.
 const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(2);
 
 /// How long a server is passed over after a connection to it failed, or after it kept silent.
 const AVOID_REFUSING: Duration = Duration::from_millis(100);
@@ -121,7 +123,7 @@ impl Servers {
             .expect("HOST:PORT makes a URI")
             .connect_timeout(self.connect)
             .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE_ANSWER)
             .keep_alive_while_idle(true);
         Arc::new(Server {
             api: api.clone(),

@@ -54,8 +54,11 @@ pub(super) async fn open(
             return Ok(Opened { server, stream });
         }
         Ok(Err(status)) => {
-            server.avoid(false);
-            Lost::from_status(&status)
+            let lost = Lost::from_status(&status);
+            if matches!(lost, Lost::Elsewhere(_)) {
+                server.avoid(false);
+            }
+            lost
         }
         Err(_) => {
             server.avoid(true);
