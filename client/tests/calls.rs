@@ -197,11 +197,12 @@ async fn what_was_sent_and_never_answered_is_unknown() {
     assert_eq!(cluster.lock().state.nodes().len(), 2);
     cluster.lock().lose_every_answer = false;
     client.admin().add_node(name("c"), None).await.unwrap();
-    let next = cluster.lock().requests[0].unwrap();
+    // The attempt that the deadline cut short may still arrive before it.
+    let next = cluster.lock().requests.last().copied().flatten().unwrap();
     assert_eq!(
         (next.sequence, next.first_incomplete),
         (3, 3),
-        "the lost one is never sent again"
+        "the lost one is settled"
     );
 }
 
