@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use tenure_storage::image::Probe;
 use tenure_tests::power_loss::{
     Treatment,
     damage::{flips, losses, try_all},
@@ -13,9 +14,12 @@ use tenure_tests::power_loss::{
     loads::{
         files::{Fault, Files},
         log::{plan::plan, subject::Log},
+        store::{self, plan::Weight, subject::Store},
     },
-    run::{Traced, scratch, traced},
-    sweep::{Report, Restarted, Subject, cut, sweep},
+    pages::Pages,
+    report::Report,
+    run::{Traced, scratch, traced, traced_twice},
+    sweep::{Restarted, Subject, cut, sweep},
     trace::{Kind, Record},
 };
 
@@ -26,9 +30,17 @@ fn load() -> &'static Path {
 
 /// The ways in which the power can go at one point: always without and with all that was not synced, and in part.
 fn ways(after: usize) -> Vec<Treatment> {
-    let seeds = if full() { 0..16 } else { 0..4 };
+    some_ways(after, if full() { 16 } else { 4 })
+}
+
+/// Fewer ways, for what takes long to open.
+fn few_ways(after: usize) -> Vec<Treatment> {
+    some_ways(after, if full() { 6 } else { 1 })
+}
+
+fn some_ways(after: usize, seeds: u64) -> Vec<Treatment> {
     let mut ways = vec![Treatment::DROPPED, Treatment::KEPT];
-    ways.extend(seeds.map(|seed| Treatment::partial((after as u64) << 8 | seed)));
+    ways.extend((0..seeds).map(|seed| Treatment::partial((after as u64) << 8 | seed)));
     if full() {
         ways.extend([Treatment::EMPTY_FILES, Treatment::LOST_NAMES]);
     }
@@ -98,9 +110,13 @@ fn run_log(lie: &str, length: usize) -> Traced {
     .unwrap()
 }
 
+fn log_length() -> usize {
+    if full() { 3000 } else { 400 }
+}
+
 /// The log load in the length that the environment asks for, and the subject that knows its plan.
 fn honest_log() -> (Traced, Log) {
-    let length = if full() { 3000 } else { 400 };
+    let length = log_length();
     (run_log("none", length), Log::new(plan(1, length)))
 }
 
@@ -179,6 +195,46 @@ fn the_log_survives_a_power_cut_in_the_start_after_a_power_cut() {
     );
 }
 
+/// Kills the load after a write, at `count` places of the trace of `run`, and cuts the power in the start after that: what
+/// was written and not synced is there for the start to read, and is lost afterwards.
+fn cuts_after_kills<S: Subject>(
+    run: &Traced,
+    subject: &S,
+    load_words: &[&str],
+    open: &str,
+    (count, ways): (usize, fn(usize) -> Vec<Treatment>),
+) -> Report {
+    let mut total = Report::default();
+    for after in after_writes(&run.trace, count) {
+        let run = traced_twice(load(), load_words, after, &[open]).unwrap();
+        let since = |after| {
+            if after < run.restart {
+                vec![]
+            } else {
+                ways(after)
+            }
+        };
+        total.add(sweep(subject, &Image::default(), &run.trace, since).unwrap());
+    }
+    total
+}
+
+#[test]
+fn the_log_survives_a_power_cut_in_the_start_after_a_kill() {
+    let (run, log) = honest_log();
+    let length = log_length().to_string();
+    let words = ["log", "none", "1", &length];
+    let total = cuts_after_kills(
+        &run,
+        &log,
+        &words,
+        "log-open",
+        (if full() { 300 } else { 25 }, ways),
+    );
+    println!("log, in the start after a kill: {}", total.counts);
+    assert_eq!(total.complaints, [""; 0]);
+}
+
 #[test]
 fn a_damaged_log_is_refused_and_left_alone() {
     let (run, log) = honest_log();
@@ -196,4 +252,111 @@ fn a_damaged_log_is_refused_and_left_alone() {
     println!("log: {counts}");
     assert_eq!(wrong, [""; 0]);
     assert!(counts.refused > 250, "{counts}");
+}
+
+fn store_length() -> usize {
+    if full() { 400 } else { 30 }
+}
+
+/// The store load in the length that the environment asks for, and the subject that knows its plan.
+fn honest_store(probe: Probe) -> (Traced, Store) {
+    let length = store_length();
+    let run = traced(
+        load(),
+        &["store", "light", "1", &length.to_string()],
+        &Image::default(),
+    )
+    .unwrap();
+    (
+        run,
+        Store::new(&store::plan::plan(1, length, Weight::Light), probe),
+    )
+}
+
+#[test]
+fn the_store_keeps_what_it_acknowledged_through_every_power_cut() {
+    let (run, store) = honest_store(Probe::None);
+    let report = sweep(&store, &Image::default(), &run.trace, few_ways).unwrap();
+    println!("store: {}", report.counts);
+    assert_eq!(report.complaints, [""; 0]);
+}
+
+#[test]
+fn the_store_keeps_it_when_the_image_is_many_segments_long() {
+    let (length, count) = if full() { (300, 200) } else { (36, 5) };
+    let words = ["store", "heavy", "2", &length.to_string()];
+    let run = traced(load(), &words, &Image::default()).unwrap();
+    let store = Store::new(&store::plan::plan(2, length, Weight::Heavy), Probe::None);
+    let places = after_writes(&run.trace, count);
+    let some = |after| {
+        if places.contains(&after) {
+            few_ways(after)
+        } else {
+            vec![]
+        }
+    };
+    let report = sweep(&store, &Image::default(), &run.trace, some).unwrap();
+    let longest = run.folder.0.values().flatten().map(Pages::length).max();
+    println!(
+        "store, with an image of {longest:?} bytes: {}",
+        report.counts
+    );
+    assert_eq!(report.complaints, [""; 0]);
+}
+
+#[test]
+fn the_store_survives_a_power_cut_in_the_start_after_a_kill() {
+    let (run, store) = honest_store(Probe::None);
+    let total = cuts_after_kills(
+        &run,
+        &store,
+        &["store", "light", "1", &store_length().to_string()],
+        "store-open",
+        (if full() { 60 } else { 2 }, few_ways),
+    );
+    println!("store, in the start after a kill: {}", total.counts);
+    assert_eq!(total.complaints, [""; 0]);
+}
+
+#[test]
+fn the_bench_catches_an_image_that_is_flushed_but_not_synced() {
+    let (mut run, store) = honest_store(Probe::None);
+    run.trace
+        .retain(|record| record.kind != Kind::SyncFile || record.path != b"image/db");
+    let after_half = |after| {
+        if after > run.trace.len() / 2 {
+            vec![Treatment::DROPPED]
+        } else {
+            vec![]
+        }
+    };
+    let report = sweep(&store, &Image::default(), &run.trace, after_half).unwrap();
+    println!("store, without the sync of its image: {}", report.counts);
+    assert!(
+        report.counts.broken + report.counts.refused + report.counts.panicked > 0,
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn a_damaged_image_is_refused_or_made_anew_and_never_believed() {
+    let trial = Probe::Command {
+        program: load().to_owned(),
+        args: vec!["probe".into()],
+    };
+    let (run, store) = honest_store(trial);
+    let folder = scratch().unwrap();
+    run.folder.write(folder.path()).unwrap();
+    let intact = store.open(folder.path()).unwrap();
+    let mut damaged = flips(
+        &run.folder,
+        &run.trace,
+        "image",
+        if full() { 1000 } else { 15 },
+    );
+    damaged.extend(losses(&run.folder, &run.trace, "image"));
+    let (counts, wrong) = try_all(&store, &intact, &damaged).unwrap();
+    println!("store: {counts}");
+    assert_eq!(wrong, [""; 0]);
+    assert!(counts.refused > 0, "{counts}");
 }

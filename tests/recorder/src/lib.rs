@@ -7,6 +7,9 @@
 //! `TENURE_RECORDER_SYNC_MICROS` makes every sync take at least so long, as on a real disk. An acknowledgement that does
 //! not wait for its sync then comes before it in the trace, and not after it by luck.
 //!
+//! `TENURE_RECORDER_KILL_AFTER` kills the process with its so many-th record: what it had written and not synced is then
+//! in the memory of the operating system, where its successor finds it and a power cut does not.
+//!
 //! Only calls through the C library are seen. The test that uses a trace must therefore compare the folder that was left
 //! behind with the one that the trace leads to: a call that went past us shows up there.
 

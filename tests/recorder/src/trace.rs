@@ -1,6 +1,9 @@
 //! The trace: one order of events for all threads, and for the processes that the program starts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use crate::{
     record::{Kind, Record},
@@ -39,6 +42,19 @@ impl<'a> Turn<'a> {
                 Ok(written) if written > 0 => rest = &rest[written..],
                 _ => system::give_up("cannot write the trace"),
             }
+        }
+        self.count();
+    }
+
+    /// Ends the process where it was told to, with everything that it was doing.
+    fn count(&self) {
+        static RECORDS: AtomicU64 = AtomicU64::new(0);
+        if RECORDS.fetch_add(1, Ordering::Relaxed) + 1 >= self.watch.records {
+            system::call!(
+                libc::SYS_kill,
+                system::call!(libc::SYS_getpid),
+                libc::SIGKILL
+            );
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Watch {
     pub(crate) trace: c_int,
     /// How long a sync takes at least.
     pub(crate) sync_time: Duration,
+    /// After how many records this process is killed.
+    pub(crate) records: u64,
 }
 
 /// A watched file that the program has open.
@@ -29,6 +31,10 @@ pub(crate) struct Target {
     pub(crate) is_folder: bool,
     /// Writes to it are statements of the program about itself.
     pub(crate) is_marks: bool,
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// What to watch, read from the environment once.
@@ -43,10 +49,8 @@ impl Watch {
         let marks = std::env::var_os("TENURE_RECORDER_MARKS")
             .map(OsString::into_vec)
             .unwrap_or_default();
-        let micros = std::env::var("TENURE_RECORDER_SYNC_MICROS")
-            .ok()
-            .and_then(|micros| micros.parse().ok());
-        let sync_time = Duration::from_micros(micros.unwrap_or(0));
+        let sync_time = Duration::from_micros(number("TENURE_RECORDER_SYNC_MICROS").unwrap_or(0));
+        let records = number("TENURE_RECORDER_KILL_AFTER").unwrap_or(u64::MAX);
         let Some(trace) = std::env::var_os("TENURE_RECORDER_TRACE") else {
             system::give_up("TENURE_RECORDER_FOLDER is set but TENURE_RECORDER_TRACE is not");
         };
@@ -66,6 +70,7 @@ impl Watch {
                 marks,
                 trace,
                 sync_time,
+                records,
             }),
             _ => system::give_up("cannot open the file that TENURE_RECORDER_TRACE names"),
         }

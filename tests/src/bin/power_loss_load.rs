@@ -2,14 +2,16 @@
 
 use std::{error::Error, path::Path};
 
+use tenure_storage::image::{Probe, probe};
 use tenure_tests::power_loss::loads::{
     files::{self, Fault},
     log::{
         lying::Lie,
         plan::plan,
         run::run,
-        store::{self, Store},
+        store::{Store, runtime},
     },
+    store::{self, plan::Weight},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,9 +33,21 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .ok_or("there is no such lie")?
                 .1;
             let calls = plan(seed.parse()?, length.parse()?);
-            store::runtime().block_on(run(Path::new(folder), Path::new(marks), lie, &calls))?;
+            runtime().block_on(run(Path::new(folder), Path::new(marks), lie, &calls))?;
         }
         ["log-open", folder, _] => drop(Store::open(Path::new(folder))?),
+        ["store", weight, seed, length, folder, marks] => {
+            let weight = Weight::ALL
+                .into_iter()
+                .find(|(word, _)| *word == weight)
+                .ok_or("there is no such weight")?
+                .1;
+            let plan = store::plan::plan(seed.parse()?, length.parse()?, weight);
+            let run = store::run::run(Path::new(folder), Path::new(marks), &plan.calls);
+            runtime().block_on(run)?;
+        }
+        ["store-open", folder, _] => drop(store::run::open(Path::new(folder), Probe::None)?),
+        ["probe", folder] => probe(Path::new(folder))?,
         _ => return Err(format!("there is no load {arguments:?}").into()),
     }
     Ok(())

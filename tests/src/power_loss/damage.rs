@@ -30,6 +30,8 @@ pub struct Counts {
     pub refused: usize,
     /// Opened with everything in place: the damage was in bytes that say nothing.
     pub harmless: usize,
+    /// Opened with everything in place, after what was damaged had been made anew from what was not.
+    pub mended: usize,
     /// Opened without what was written last, whose damage looks like a cut write.
     pub taken_for_a_cut: usize,
 }
@@ -40,17 +42,18 @@ impl fmt::Display for Counts {
             images,
             refused,
             harmless,
+            mended,
             taken_for_a_cut,
         } = self;
         write!(
             f,
-            "{images} damaged folders: {refused} refused unchanged, {harmless} harmless, "
+            "{images} damaged folders: {refused} refused unchanged, {harmless} harmless, {mended} mended, "
         )?;
         write!(f, "{taken_for_a_cut} at the tail and taken for a cut write")
     }
 }
 
-/// Opens every damaged folder, and answers with the counts and with what went wrong. `intact` is what is in the folder
+/// Opens every damaged folder, and answers with the counts and with some of what went wrong. `intact` is what is in the folder
 /// without the damage.
 ///
 /// # Errors
@@ -63,7 +66,7 @@ pub fn try_all<S: Subject>(
 where
     S::State: PartialEq + Sync,
 {
-    let share = damaged.len().div_ceil(sweep::workers()).max(1);
+    let share = damaged.len().div_ceil(subject.at_once()).max(1);
     let outcomes: io::Result<Vec<_>> = thread::scope(|scope| {
         let workers: Vec<_> = damaged
             .chunks(share)
@@ -79,8 +82,10 @@ where
         total.0.images += counts.images;
         total.0.refused += counts.refused;
         total.0.harmless += counts.harmless;
+        total.0.mended += counts.mended;
         total.0.taken_for_a_cut += counts.taken_for_a_cut;
         total.1.extend(wrong);
+        total.1.truncate(5);
     }
     Ok(total)
 }
@@ -112,6 +117,7 @@ where
             (_, Err(text)) => wrong.push(format!("{what}: {text}")),
             (Opened::Refused(_), Ok(())) => counts.refused += 1,
             (Opened::As(state), Ok(())) if state == *intact => counts.harmless += 1,
+            (Opened::As(state), Ok(())) if subject.mended(intact, &state) => counts.mended += 1,
             (Opened::As(_), Ok(())) if *at_tail => counts.taken_for_a_cut += 1,
             (Opened::As(_), Ok(())) => wrong.push(format!(
                 "{what}: opened, but something is missing or different"
@@ -149,6 +155,7 @@ pub fn flips(image: &Image, trace: &[Record], within: &str, count: usize) -> Vec
         if let Some(Some(pages)) = image.0.get_mut(path) {
             let byte = pages.read(offset..offset + 1)[0] ^ (1 << bit);
             pages.write(offset, &[byte]);
+            *pages = pages.plain();
         }
         let at_tail = tail(trace).is_some_and(|(file, start)| {
             path.as_os_str().as_encoded_bytes() == file && offset >= start
@@ -179,6 +186,7 @@ pub fn losses(image: &Image, trace: &[Record], within: &str) -> Vec<Damaged> {
             let mut image = image.clone();
             if let Some(Some(pages)) = image.0.get_mut(path) {
                 change(pages);
+                *pages = pages.plain();
             }
             damaged.push(Damaged {
                 what,

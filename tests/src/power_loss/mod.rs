@@ -21,6 +21,7 @@ pub mod marks;
 pub mod names;
 pub mod pages;
 pub mod pending;
+pub mod report;
 pub mod run;
 pub mod sweep;
 pub mod trace;

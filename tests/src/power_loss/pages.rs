@@ -7,9 +7,11 @@ pub const PAGE: u64 = 4096;
 
 const PAGE_BYTES: usize = 4096;
 
-const ZEROS: Page = [0; PAGE_BYTES];
+/// A page that was never written.
+pub const ZEROS: Page = [0; PAGE_BYTES];
 
-type Page = [u8; PAGE_BYTES];
+/// The bytes of a page.
+pub type Page = [u8; PAGE_BYTES];
 
 /// The length of a file and its pages that are not all zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

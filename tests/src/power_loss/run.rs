@@ -2,6 +2,7 @@
 
 use std::{
     env, fs, io,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
@@ -21,6 +22,8 @@ use super::{
 pub struct Traced {
     /// Everything it did to the folder, in order, with its marks.
     pub trace: Vec<Record>,
+    /// How many of these records were there when the last process began.
+    pub restart: usize,
     /// The folder at its end.
     pub folder: Image,
 }
@@ -31,38 +34,93 @@ pub struct Traced {
 /// When it cannot be run, ends with an error, or leaves another folder than its trace leads to: the recorder missed a
 /// call then, and no image built from the trace would mean anything.
 pub fn traced(program: &Path, arguments: &[&str], before: &Image) -> io::Result<Traced> {
-    let scratch = scratch()?;
-    let base = scratch.path().canonicalize()?;
-    let (folder, marks, trace) = (base.join("folder"), base.join("marks"), base.join("trace"));
-    fs::create_dir(&folder)?;
-    before.write(&folder)?;
-    let mut command = Command::new(program);
-    command.args(arguments).arg(&folder).arg(&marks);
-    command
-        .env("LD_PRELOAD", recorder()?)
-        .env("TENURE_RECORDER_FOLDER", &folder);
-    command
-        .env("TENURE_RECORDER_MARKS", &marks)
-        .env("TENURE_RECORDER_TRACE", &trace);
-    succeeded(
-        &format!("{} {arguments:?}", program.display()),
-        &command.output()?,
-    )?;
-    let traced = Traced {
-        trace: trace::read(&trace)?,
-        folder: Image::read(&folder)?,
-    };
-    let mut disk = Disk::from_image(before)?;
-    for record in &traced.trace {
-        disk.apply(record)?;
+    let place = Place::new(before)?;
+    let output = place.command(program, arguments)?.output()?;
+    succeeded(&format!("{} {arguments:?}", program.display()), &output)?;
+    place.read(before, 0)
+}
+
+/// Runs `program` on an empty folder with `arguments` until it has made `records` records, kills it, and runs it again
+/// with `then`.
+///
+/// # Errors
+/// As [`traced`], and when the program ended before it was killed.
+pub fn traced_twice(
+    program: &Path,
+    arguments: &[&str],
+    records: usize,
+    then: &[&str],
+) -> io::Result<Traced> {
+    let place = Place::new(&Image::default())?;
+    let mut first = place.command(program, arguments)?;
+    let output = first
+        .env("TENURE_RECORDER_KILL_AFTER", records.to_string())
+        .output()?;
+    if output.status.signal() != Some(9) {
+        let text =
+            format!("{arguments:?} should have been killed after {records} records: {output:?}");
+        return Err(io::Error::other(text));
     }
-    match disk.after_cut(Treatment::KEPT).difference(&traced.folder) {
-        None => Ok(traced),
-        Some(what) => {
-            let text = format!(
-                "the trace does not lead to the folder that was left, a call went past it: {what}"
-            );
-            Err(io::Error::other(text))
+    let restart = trace::read(&place.trace)?.len();
+    let output = place.command(program, then)?.output()?;
+    succeeded(&format!("{} {then:?}", program.display()), &output)?;
+    place.read(&Image::default(), restart)
+}
+
+/// Where a program is traced.
+struct Place {
+    folder: PathBuf,
+    marks: PathBuf,
+    trace: PathBuf,
+    _scratch: TempDir,
+}
+
+impl Place {
+    fn new(before: &Image) -> io::Result<Self> {
+        let scratch = scratch()?;
+        let base = scratch.path().canonicalize()?;
+        let (folder, marks, trace) = (base.join("folder"), base.join("marks"), base.join("trace"));
+        fs::create_dir(&folder)?;
+        before.write(&folder)?;
+        Ok(Self {
+            folder,
+            marks,
+            trace,
+            _scratch: scratch,
+        })
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str]) -> io::Result<Command> {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&self.folder).arg(&self.marks);
+        command
+            .env("LD_PRELOAD", recorder()?)
+            .env("TENURE_RECORDER_FOLDER", &self.folder);
+        command
+            .env("TENURE_RECORDER_MARKS", &self.marks)
+            .env("TENURE_RECORDER_TRACE", &self.trace);
+        command.env("TENURE_RECORDER_SYNC_MICROS", "500");
+        Ok(command)
+    }
+
+    fn read(&self, before: &Image, restart: usize) -> io::Result<Traced> {
+        let (trace, folder) = (trace::read(&self.trace)?, Image::read(&self.folder)?);
+        let mut disk = Disk::from_image(before)?;
+        for record in &trace {
+            disk.apply(record)?;
+        }
+        match disk.after_cut(Treatment::KEPT).difference(&folder) {
+            None => Ok(Traced {
+                trace,
+                restart,
+                folder,
+            }),
+            Some(what) => {
+                let text = format!(
+                    "the trace does not lead to the folder that was left, a call went past it: {what}"
+                );
+                Err(io::Error::other(text))
+            }
         }
     }
 }

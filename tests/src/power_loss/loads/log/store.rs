@@ -47,62 +47,75 @@ impl Store {
     /// # Errors
     /// Those of the store.
     pub fn open_on(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, OpenError> {
-        let identity = Identity {
-            cluster: "power-loss".to_owned(),
-            server: 1,
-        };
-        let folder = DataFolder::open(folder, identity)?;
-        let options = Options {
-            segment_bytes: 40 << 10,
-            ahead_bytes: 12 << 10,
-            ..Options::default()
-        };
-        let log = LogStore::open_on(disk, &folder.log_dir(), folder.store_id(), options)?;
+        let folder = DataFolder::open(folder, identity())?;
+        let log = LogStore::open_on(disk, &folder.log_dir(), folder.store_id(), options())?;
         Ok(Self {
             log,
             _folder: folder,
         })
     }
+}
 
-    /// Reads everything.
-    ///
-    /// # Errors
-    /// Those of the store, and one for a log that contradicts itself.
-    pub async fn read(&mut self) -> io::Result<Found> {
-        let state = self.log.get_log_state().await?;
-        let mut reader = self.log.get_log_reader().await;
-        let entries = reader.try_get_log_entries(..).await?;
-        let last = entries
-            .last()
-            .map(|entry| entry.log_id)
-            .or(state.last_purged_log_id);
-        let committed = self.log.read_committed().await?;
-        if last != state.last_log_id || committed > last {
-            let text = format!(
-                "the log says {state:?} and committed {committed:?}, but its last entry is {last:?}"
-            );
-            return Err(io::Error::other(text));
-        }
-        let contents = Contents {
-            vote: reader.read_vote().await?,
-            purged: state.last_purged_log_id,
-            entries: entries.iter().map(Held::new).collect(),
-        };
-        Ok(Found {
+/// The identity of the data folder.
+#[must_use]
+pub fn identity() -> Identity {
+    Identity {
+        cluster: "power-loss".to_owned(),
+        server: 1,
+    }
+}
+
+/// Segments so small that a short plan fills several.
+#[must_use]
+pub fn options() -> Options {
+    Options {
+        segment_bytes: 40 << 10,
+        ahead_bytes: 12 << 10,
+        ..Options::default()
+    }
+}
+
+/// Reads everything in a log.
+///
+/// # Errors
+/// Those of the store, and one for a log that contradicts itself.
+pub async fn read(log: &mut LogStore) -> io::Result<(Found, Vec<Entry>)> {
+    let state = log.get_log_state().await?;
+    let mut reader = log.get_log_reader().await;
+    let entries = reader.try_get_log_entries(..).await?;
+    let last = entries
+        .last()
+        .map(|entry| entry.log_id)
+        .or(state.last_purged_log_id);
+    let committed = log.read_committed().await?;
+    if last != state.last_log_id || committed > last {
+        let text = format!(
+            "the log says {state:?} and committed {committed:?}, but its last entry is {last:?}"
+        );
+        return Err(io::Error::other(text));
+    }
+    let contents = Contents {
+        vote: reader.read_vote().await?,
+        purged: state.last_purged_log_id,
+        entries: entries.iter().map(Held::new).collect(),
+    };
+    Ok((
+        Found {
             contents,
             committed,
-        })
-    }
+        },
+        entries,
+    ))
+}
 
-    /// Appends `entries` and waits until they are durable.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn append(&mut self, entries: Vec<Entry>) -> io::Result<()> {
-        let (tell, told) = TypeConfig::oneshot();
-        self.log.append(entries, IOFlushed::signal(tell)).await?;
-        told.await.map_err(io::Error::other)?
-    }
+/// Appends `entries` and waits until they are durable.
+///
+/// # Errors
+/// Those of the store.
+pub async fn append(log: &mut LogStore, entries: Vec<Entry>) -> io::Result<()> {
+    let (tell, told) = TypeConfig::oneshot();
+    log.append(entries, IOFlushed::signal(tell)).await?;
+    told.await.map_err(io::Error::other)?
 }
 
 /// What the calls of the store run on.

@@ -83,7 +83,9 @@ impl Subject for Log {
     type State = Found;
 
     fn open(&self, folder: &Path) -> Result<Found, String> {
-        self.opened(folder, async |store| store.read().await)
+        self.opened(folder, async |store| {
+            Ok(store::read(&mut store.log).await?.0)
+        })
     }
 
     fn judge(&self, found: &Found, progress: Progress) -> Result<(), String> {
@@ -118,8 +120,10 @@ impl Subject for Log {
     }
 
     fn go_on(&self, folder: &Path, found: &Found) -> Result<(), String> {
-        let entries = following(&found.contents);
-        self.opened(folder, async |store| store.append(entries.clone()).await)?;
+        let entries = following(&found.contents, None);
+        self.opened(folder, async |store| {
+            store::append(&mut store.log, entries.clone()).await
+        })?;
         let mut expected = found.clone();
         expected
             .contents
@@ -138,13 +142,12 @@ impl Subject for Log {
     }
 }
 
-/// Two entries that a leader would add.
-fn following(contents: &Contents) -> Vec<Entry> {
-    let purged = contents.purged.map_or(0, |id| id.index + 1);
-    let next = contents
-        .entries
-        .back()
-        .map_or(purged, |entry| entry.index + 1);
+/// Two entries that a leader would add to a log with these contents whose server has applied `applied`.
+#[must_use]
+pub fn following(contents: &Contents, applied: Option<u64>) -> Vec<Entry> {
+    let last = contents.entries.back().map(|entry| entry.index);
+    let last = last.max(contents.purged.map(|id| id.index)).max(applied);
+    let next = last.map_or(0, |last| last + 1);
     let term = contents.vote.map_or(1, |vote| vote.leader_id.term);
     (next..next + 2)
         .map(|index| Entry::new(log_id(term, index), EntryPayload::Blank))
