@@ -117,7 +117,7 @@ fn shape(known: ClusterStatus, looks: &[Look], has_quorum: bool) -> StatusShape 
         subject: finding.subject,
         what: finding.what,
     }));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     StatusShape {
         status: word(exit(&findings)),
         cluster: known.cluster,

@@ -133,6 +133,18 @@ impl Event {
         }
     }
 
+    /// Whether the view shows it: the servers and who leads have lines of their own there.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Started { again, .. } => *again,
+            Self::Ready { .. } => false,
+            Self::Died { .. }
+            | Self::Leads { .. }
+            | Self::Primary { .. }
+            | Self::Trouble { .. } => true,
+        }
+    }
+
     /// The object for programs.
     pub fn shape(&self, at: Duration) -> EventShape {
         let (event, server, pid) = match self {
@@ -192,7 +204,7 @@ fn leads(
         text.push_str(&format!(", writes resumed after {} ms", millis(gap)));
     }
     if let Some(found) = found {
-        text.push_str(&format!(", all {found} acknowledged writes are there"));
+        text.push_str(&format!("; all {found} acknowledged writes are there"));
     }
     text
 }
@@ -216,7 +228,7 @@ mod tests {
             gap: Some(Duration::from_millis(240)),
             found: Some(99),
         };
-        let text = "leader lost: server 2 leads now, writes resumed after 240 ms, all 99 acknowledged writes are there";
+        let text = "leader lost: server 2 leads now, writes resumed after 240 ms; all 99 acknowledged writes are there";
         assert_eq!(event.text(), text);
         let shape = serde_json::to_value(event.shape(Duration::from_secs(1))).unwrap();
         assert_eq!(

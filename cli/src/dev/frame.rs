@@ -9,14 +9,17 @@ use crate::output::{Line, Look, shape};
 use std::time::Duration;
 use tenure_core::{Assignment, Severity, State};
 
+/// Rows for events, however large the terminal is.
+const EVENT_ROWS_MAX: usize = 10;
+
 /// What a person sees besides what changes.
 pub struct Frame<'a> {
     /// How this program was started.
     pub invocation: &'a Invocation,
     /// What becomes of the data.
     pub data: &'a str,
-    /// Lines of the terminal.
-    pub height: usize,
+    /// Columns and lines of the terminal.
+    pub size: (usize, usize),
 }
 
 impl Frame<'_> {
@@ -32,24 +35,17 @@ impl Frame<'_> {
             Line::plain(""),
             Line::new(Look::Bold, "Try from a second terminal:"),
         ];
-        bottom.extend(
-            suggestions(self.invocation, view, &seen.state)
-                .iter()
-                .flat_map(|(what, commands)| {
-                    let commands = commands
-                        .iter()
-                        .map(|command| Line::new(Look::Command, format!("      {command}")));
-                    std::iter::once(Line::plain(format!("  {what}"))).chain(commands)
-                }),
-        );
+        let (width, height) = self.size;
+        for (what, commands) in suggestions(self.invocation, view, &seen.state) {
+            bottom.push(Line::plain(format!("  {what}")));
+            let rows = commands.iter().flat_map(|command| broken(command, width));
+            bottom.extend(rows.map(|row| Line::new(Look::Command, row)));
+        }
         bottom.push(Line::new(Look::Dim, "Ctrl-C stops everything."));
-        let room = self
-            .height
-            .saturating_sub(top.len() + bottom.len() + 1)
-            .clamp(1, 8);
-        top.extend(events(view, room));
+        let room = height.saturating_sub(top.len() + bottom.len()).max(1);
+        top.extend(events(view, width, room.min(EVENT_ROWS_MAX)));
         top.extend(bottom);
-        top.truncate(self.height);
+        top.truncate(height);
         top
     }
 
@@ -189,10 +185,91 @@ fn writes(seen: &Seen) -> Line {
     ))
 }
 
-fn events(view: &View, room: usize) -> Vec<Line> {
-    let skipped = view.events.len().saturating_sub(room);
-    let shown = view.events.iter().skip(skipped);
-    shown
-        .map(|(at, event)| Line::plain(format!("  {}  {}", clock(*at), event.text())))
-        .collect()
+fn events(view: &View, width: usize, room: usize) -> Vec<Line> {
+    if view.events.is_empty() {
+        return vec![Line::new(Look::Dim, "  (events come here)")];
+    }
+    let mut rows = Vec::new();
+    for (at, event) in &view.events {
+        let text = format!("{}  {}", clock(*at), event.text());
+        rows.extend(wrapped(&text, "  ", "         ", "", width));
+    }
+    let skipped = rows.len().saturating_sub(room);
+    rows.into_iter().skip(skipped).map(Line::plain).collect()
+}
+
+/// A command in as many rows as it needs, which a shell takes as one when they are pasted.
+fn broken(command: &str, width: usize) -> Vec<String> {
+    wrapped(command, "      ", "        ", " \\", width)
+}
+
+/// Text in rows of at most `width`, broken between words; a word that is longer stays whole.
+fn wrapped(text: &str, first: &str, then: &str, mark: &str, width: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut row = first.to_owned();
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        let length = row.chars().count() + 1 + word.chars().count() + mark.len();
+        if !is_empty && length > width {
+            rows.push(format!("{row}{mark}"));
+            row = then.to_owned();
+            is_empty = true;
+        }
+        if !is_empty {
+            row.push(' ');
+        }
+        row.push_str(word);
+        is_empty = false;
+    }
+    rows.push(row);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_is_one_to_the_shell() {
+        let command =
+            "tenure --server 127.0.0.1:8352,127.0.0.1:8354 set-primary redis-server --to db-2";
+        let rows = broken(command, 60);
+        let wanted = [
+            "      tenure --server 127.0.0.1:8352,127.0.0.1:8354 \\",
+            "        set-primary redis-server --to db-2",
+        ];
+        assert_eq!(rows, wanted);
+        assert_eq!(broken("tenure status", 60), ["      tenure status"]);
+    }
+
+    #[test]
+    fn the_view_fits_an_ordinary_terminal() {
+        let endpoints: Vec<tenure_core::Endpoint> =
+            ["127.0.0.1:7410", "127.0.0.1:7420", "127.0.0.1:7430"]
+                .iter()
+                .map(|text| tenure_core::Endpoint::new(text).unwrap())
+                .collect();
+        let mut view = View::new(&endpoints);
+        for server in 0..30 {
+            let event = super::super::event::Event::Started {
+                server,
+                pid: 7,
+                again: true,
+            };
+            view.happened(event, Duration::from_secs(server));
+        }
+        let topology = std::path::Path::new("/tmp/tenure-dev-abcdef/topology.toml");
+        let invocation = Invocation::new(None, None, topology);
+        let frame = Frame {
+            invocation: &invocation,
+            data: "",
+            size: (80, 24),
+        };
+        let lines = frame.lines(&view, &Seen::default(), Duration::from_secs(60));
+        assert_eq!(lines.len(), 24);
+        assert_eq!(
+            lines.last(),
+            Some(&Line::new(Look::Dim, "Ctrl-C stops everything."))
+        );
+    }
 }

@@ -259,7 +259,7 @@ impl Dev {
             let frame = Frame {
                 invocation: &self.invocation,
                 data: &data,
-                height: screen.height(),
+                size: screen.size(),
             };
             screen.draw(&frame.lines(&self.view, &seen, now));
         }

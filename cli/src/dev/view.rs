@@ -105,7 +105,7 @@ pub struct View {
     pub servers: Vec<Row>,
     /// Who leads.
     pub leader: Option<u64>,
-    /// The last events and when they were, oldest first.
+    /// The last events that the view shows and when they were, oldest first.
     pub events: VecDeque<(Duration, Event)>,
     /// Who led last, dead or alive, and the latest term that was seen.
     led: Option<u64>,
@@ -170,6 +170,9 @@ impl View {
             | Event::Leads { .. }
             | Event::Primary { .. }
             | Event::Trouble { .. } => {}
+        }
+        if !event.is_news() {
+            return;
         }
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();

@@ -84,9 +84,9 @@ impl Screen {
         Some(screen)
     }
 
-    /// Lines that there is room for.
-    pub fn height(&self) -> usize {
-        self.size.1
+    /// Columns and lines that there is room for.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
     }
 
     /// Shows these lines. Only those that differ are sent: what is selected with the mouse stays so.

@@ -58,9 +58,17 @@ fn a_bounded_loss_has_its_bound() {
     assert_eq!(policy.loss, LossPolicy::Bounded(7));
 }
 
+/// Each text is refused with its sentence.
+fn refused(table: &[(&str, &str)]) {
+    for (text, sentence) in table {
+        let error = parse("t.toml", text).expect_err(text);
+        assert_eq!(error.to_string(), *sentence, "{text}");
+    }
+}
+
 #[test]
-fn errors_name_file_key_value_and_what_would_be_right() {
-    let table = [
+fn errors_about_nodes_name_file_key_value_and_what_would_be_right() {
+    refused(&[
         (
             "servers = 1",
             "t.toml: servers: is no key that is known here; known are nodes, services",
@@ -94,6 +102,12 @@ fn errors_name_file_key_value_and_what_would_be_right() {
             "[nodes.a]\nlabels = { x = \"\\u001b[2J\" }",
             "t.toml: nodes.a.labels = {…}: a control character stands at byte 0",
         ),
+    ]);
+}
+
+#[test]
+fn errors_about_policies_name_what_would_be_right() {
+    refused(&[
         (
             "[services.s]",
             "t.toml: services.s.kind: is missing; \"primary\", \"peers\" or \"copies\" is needed",
@@ -130,6 +144,12 @@ fn errors_name_file_key_value_and_what_would_be_right() {
             "[services.s]\nkind = \"copies\"\nspread_zones = \"yes\"",
             "t.toml: services.s.spread_zones = \"yes\": must be true or false",
         ),
+    ]);
+}
+
+#[test]
+fn errors_about_instances_name_what_would_be_right() {
+    refused(&[
         (
             "[services.s]\nkind = \"peers\"\nfirst_primary = \"a\"",
             "t.toml: services.s.first_primary = \"a\": a service of kind peers has no primary; leave the key out",
@@ -154,11 +174,7 @@ fn errors_name_file_key_value_and_what_would_be_right() {
             "[services.\"a\\u001bb\"]\nkind = \"peers\"",
             "t.toml: services.\"a\\u{1b}b\": '\\u{1b}' at byte 1 has no place in a name: use a-z, 0-9 and '-'",
         ),
-    ];
-    for (text, sentence) in table {
-        let error = parse("t.toml", text).expect_err(text);
-        assert_eq!(error.to_string(), sentence, "{text}");
-    }
+    ]);
 }
 
 #[test]

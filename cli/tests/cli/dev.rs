@@ -81,6 +81,14 @@ fn text(dev: &Dev, code: i32, args: &[&str]) -> String {
     format!("{out}{err}")
 }
 
+/// Every line ends with the exit code.
+fn day(dev: &Dev, lines: &[(&str, i32)]) {
+    for (line, code) in lines {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        text(dev, *code, &args);
+    }
+}
+
 #[test]
 fn an_operator_does_a_days_work() {
     let dev = Dev::start(None);
@@ -94,124 +102,82 @@ fn an_operator_does_a_days_work() {
         "--expected-epoch",
         "1",
     ];
+    let done = text(&dev, 0, &moved);
     assert!(
-        text(&dev, 0, &moved).starts_with("db-2 is primary of redis-server, epoch 2 (revision ")
+        done.starts_with("db-2 is primary of redis-server, epoch 2 (revision "),
+        "{done}"
     );
     let rejected = text(&dev, 1, &moved);
+    let why = "error: rejected: service redis-server is at another epoch (expected 1, is 2)\n";
+    assert_eq!(rejected, why);
+
+    day(
+        &dev,
+        &[
+            ("primary web-server", 2),
+            ("primary nothing", 1),
+            ("pin set db-3 down --for 2h --reason disk", 0),
+            ("set-primary redis-server --to db-3 --expected-epoch 2", 1),
+            ("pin list", 0),
+            ("pin remove db-3", 0),
+            ("pin remove db-3", 1),
+            ("set-in-sync redis-server db-1 db-2", 0),
+            ("set-in-sync redis-server db-1", 1),
+            ("node drain search-3 --reason disks", 0),
+            ("status", 1),
+            ("node activate search-3", 0),
+            ("node activate search-3 --expected 1", 1),
+            ("node update search-3 --weight 50 --label disk=nvme", 0),
+            ("node join search-3", 0),
+            ("node list", 0),
+            ("settings set --history-max 500", 0),
+            ("settings show", 0),
+            ("raft status", 0),
+            ("raft checkpoint 1", 0),
+            ("raft digest", 0),
+            ("raft transfer", 0),
+        ],
+    );
     assert_eq!(
-        rejected,
-        "error: rejected: service redis-server is at another epoch (expected 1, is 2)\n"
+        text(&dev, 0, &["history", "--limit", "5"]).lines().count(),
+        6
     );
-    text(&dev, 2, &["primary", "web-server"]);
-    text(&dev, 1, &["primary", "nothing"]);
+}
 
-    text(
+#[test]
+fn a_service_comes_and_goes() {
+    let dev = Dev::start(None);
+    day(
         &dev,
-        0,
         &[
-            "pin", "set", "db-3", "down", "--for", "2h", "--reason", "disk",
+            (
+                "service add queue --kind primary --replicas 0 --write-acks 0",
+                0,
+            ),
+            ("primary queue", 2),
+            ("status", 2),
+            ("instance add queue db-1 10.0.2.1:5672", 0),
+            ("instance update queue db-1 --preference 7", 0),
+            (
+                "instance report queue db-1 --health degraded --position a:7",
+                0,
+            ),
+            ("set-primary queue --to db-1 --expected-epoch 0", 0),
+            ("primary queue", 0),
+            ("status", 0),
+            ("instance remove queue db-1", 1),
+            ("service remove queue", 1),
+            ("service update queue --loss available", 0),
+            ("service list", 0),
         ],
     );
-    assert!(text(&dev, 0, &["pin", "list"]).contains("db-3"));
-    text(
-        &dev,
-        1,
-        &[
-            "set-primary",
-            "redis-server",
-            "--to",
-            "db-3",
-            "--expected-epoch",
-            "2",
-        ],
+    let (code, shown) = json(&dev.ask(&["instance", "show", "queue", "db-1", "--json"]));
+    assert_eq!(
+        (code, &shown["position"]["offset"]),
+        (Some(0), &7.into()),
+        "{shown:#}"
     );
-    text(&dev, 0, &["pin", "remove", "db-3"]);
-    text(&dev, 1, &["pin", "remove", "db-3"]);
-
-    text(
-        &dev,
-        0,
-        &["node", "drain", "search-3", "--reason", "new disks"],
-    );
-    assert!(text(&dev, 1, &["status"]).contains("WARNING   node search-3"));
-    text(&dev, 0, &["node", "activate", "search-3"]);
-    text(
-        &dev,
-        1,
-        &["node", "activate", "search-3", "--expected", "1"],
-    );
-    text(
-        &dev,
-        0,
-        &[
-            "node",
-            "update",
-            "search-3",
-            "--weight",
-            "50",
-            "--label",
-            "disk=nvme",
-        ],
-    );
-
-    text(
-        &dev,
-        0,
-        &[
-            "service",
-            "add",
-            "queue",
-            "--kind",
-            "primary",
-            "--replicas",
-            "0",
-            "--write-acks",
-            "0",
-        ],
-    );
-    text(&dev, 2, &["primary", "queue"]);
-    assert!(text(&dev, 2, &["status"]).contains("CRITICAL  service queue"));
-    text(
-        &dev,
-        0,
-        &["instance", "add", "queue", "db-1", "10.0.2.1:5672"],
-    );
-    text(
-        &dev,
-        0,
-        &["instance", "update", "queue", "db-1", "--preference", "7"],
-    );
-    text(
-        &dev,
-        0,
-        &[
-            "instance",
-            "report",
-            "queue",
-            "db-1",
-            "--health",
-            "degraded",
-            "--position",
-            "a:7",
-        ],
-    );
-    assert!(text(&dev, 0, &["instance", "show", "queue", "db-1"]).contains("a:7"));
-    text(&dev, 1, &["service", "remove", "queue"]);
-    text(&dev, 0, &["instance", "remove", "queue", "db-1"]);
-    text(
-        &dev,
-        0,
-        &["service", "update", "queue", "--loss", "available"],
-    );
-    text(&dev, 0, &["service", "remove", "queue"]);
-
-    text(&dev, 0, &["settings", "set", "--history-max", "500"]);
-    assert!(text(&dev, 0, &["settings", "show"]).contains("500"));
-    assert!(text(&dev, 0, &["history", "--limit", "5"]).lines().count() == 6);
-    assert!(text(&dev, 0, &["raft", "status"]).contains("leader"));
-    text(&dev, 0, &["raft", "checkpoint", "1"]);
-    text(&dev, 0, &["raft", "digest"]);
-    assert!(text(&dev, 0, &["raft", "transfer"]).contains("leads"));
+    assert_eq!(shown["health"], "degraded");
 }
 
 #[test]
