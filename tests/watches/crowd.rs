@@ -94,7 +94,7 @@ async fn look_on(
     begun: tokio::sync::mpsc::Sender<()>,
 ) -> Result<Instant, String> {
     let mut watch = client.watch(&Filter::default());
-    let mut picture = Picture::new();
+    let mut picture = Picture::blank();
     let mut begun = Some(begun);
     let mut advanced = Instant::now();
     loop {

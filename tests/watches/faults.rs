@@ -1,5 +1,6 @@
 //! Watchers of the client library while servers are killed, frozen and stopped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,12 +60,16 @@ async fn watchers_miss_nothing_and_never_go_back_while_servers_fail() {
     let client = patient(&cluster.endpoints()).await.expect("a client");
     let writers = Writers::start(&client, &registers);
     let watchers = watchers(&cluster, &registers, &writers.acknowledged).await;
+    let mut met = BTreeSet::new();
     for fault in FAULTS {
-        writers
-            .progress(WRITES_BETWEEN)
-            .await
-            .expect("progress before a fault");
-        inflict(&mut cluster, fault, &writers, &watchers).await;
+        let before = writers.progress(WRITES_BETWEEN).await;
+        before.expect("progress before a fault");
+        let at = victim(&mut cluster, fault, &met).await;
+        met.insert(at);
+        inflict(&mut cluster, fault, at, &writers, &watchers).await;
+    }
+    for at in (0..cluster.servers().len()).filter(|at| !met.contains(at)) {
+        inflict(&mut cluster, Fault::KillFollower, at, &writers, &watchers).await;
     }
     let acknowledged = writers.finish().await;
     cluster.wait_for_leader().await.expect("a leader");
@@ -150,7 +155,7 @@ async fn look_on(
     stop: Arc<AtomicBool>,
 ) -> Result<Picture, String> {
     let mut watch = client.watch(&Filter::default());
-    let mut picture = Picture::new();
+    let mut picture = Picture::blank();
     while !stop.load(Ordering::Acquire) {
         // Something comes every second, so that the loop ends soon after it is told to.
         let event = watch.next().await.map_err(|error| error.to_string())?;
@@ -185,17 +190,30 @@ async fn reached(revision: &AtomicU64, wanted: Revision) {
         .expect("every watcher goes on");
 }
 
-/// Whoever watched the server that failed must have gone on elsewhere before it comes back.
-async fn inflict(cluster: &mut Cluster, fault: Fault, writers: &Writers, watchers: &[Watcher]) {
+/// Whom a fault meets: the leader, or a follower that none has met so far.
+async fn victim(cluster: &mut Cluster, fault: Fault, met: &BTreeSet<usize>) -> usize {
     let leader = cluster
         .wait_for_leader()
         .await
         .expect("a leader before a fault");
-    let follower = (leader + 1) % cluster.servers().len();
-    let at = match fault {
+    match fault {
         Fault::KillLeader | Fault::FreezeLeader | Fault::StopLeader => leader,
-        Fault::KillFollower | Fault::FreezeFollower => follower,
-    };
+        Fault::KillFollower | Fault::FreezeFollower => {
+            let mut followers = cluster.running().into_iter().filter(|at| *at != leader);
+            let fresh = followers.clone().find(|at| !met.contains(at));
+            fresh.or_else(|| followers.next()).expect("a follower")
+        }
+    }
+}
+
+/// Whoever watched the server that failed must have gone on elsewhere before it comes back.
+async fn inflict(
+    cluster: &mut Cluster,
+    fault: Fault,
+    at: usize,
+    writers: &Writers,
+    watchers: &[Watcher],
+) {
     match fault {
         Fault::KillLeader | Fault::KillFollower => cluster.kill(at).expect("killed"),
         Fault::FreezeLeader | Fault::FreezeFollower => cluster.freeze(at).expect("frozen"),
@@ -204,10 +222,8 @@ async fn inflict(cluster: &mut Cluster, fault: Fault, writers: &Writers, watcher
             cluster.wait_for_end(at).await.expect("it stops");
         }
     }
-    writers
-        .progress(WRITES_BETWEEN)
-        .await
-        .expect("writes go on without one server");
+    let proceeded = writers.progress(WRITES_BETWEEN).await;
+    proceeded.expect("writes go on without one server");
     let latest = writers.acknowledged.latest();
     for watcher in watchers {
         reached(&watcher.revision, latest).await;
@@ -215,11 +231,9 @@ async fn inflict(cluster: &mut Cluster, fault: Fault, writers: &Writers, watcher
     match fault {
         Fault::FreezeLeader | Fault::FreezeFollower => cluster.thaw(at).expect("thawed"),
         Fault::KillLeader | Fault::KillFollower | Fault::StopLeader => {
-            cluster.launch(at).expect("started again")
+            cluster.launch(at).expect("started again");
         }
     }
-    cluster
-        .wait_for_leader()
-        .await
-        .expect("all three agree on a leader");
+    let leader = cluster.wait_for_leader().await;
+    leader.expect("all three agree on a leader");
 }

@@ -19,7 +19,6 @@ const IDLE_EACH: usize = 8;
 const GROWTH_MAX_KIB: u64 = 64 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "the figures that were seen")]
 async fn watchers_that_never_read_cost_bounded_memory_and_start_over_when_they_do() {
     let cluster = one_server(EVENTS_MAX).await;
     let client = patient(&cluster.endpoints()).await.expect("a client");

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tenure_core::{Command, Key, NodeRef, Policy, Revision, ServiceName};
+use tenure_core::{Command, NodeRef, Policy, Record, Revision, ServiceName};
 use tenure_tests::watches::content::{add_nodes, execute, join, list, name, patient};
-use tenure_tests::watches::picture::{Picture, Records, by_key};
+use tenure_tests::watches::picture::{Picture, Records};
 use tenure_tests::watches::raw::{MESSAGE_MAX, RawWatch, Seen};
 
 use crate::{one_server, settle};
@@ -16,7 +16,6 @@ const INSTANCES: usize = 2_000;
 type Past = BTreeMap<Revision, Records>;
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "the figures that were seen")]
 async fn a_snapshot_in_parts_is_true_to_its_revision_while_records_change_and_go() {
     let cluster = one_server(100_000).await;
     let client = patient(&cluster.endpoints()).await.expect("a client");
@@ -91,6 +90,14 @@ async fn fill(client: &tenure_client::Client) -> ServiceName {
     service
 }
 
+fn as_instance(record: &Record) -> Option<&tenure_core::Instance> {
+    if let Record::Instance(instance) = record {
+        Some(instance)
+    } else {
+        None
+    }
+}
+
 /// Changes 400 nodes all over the range, and removes 100 instances and adds 50 of them again.
 async fn change(client: &tenure_client::Client, service: &ServiceName, round: u64) {
     let (_, records) = list(client).await.expect("a list");
@@ -99,10 +106,7 @@ async fn change(client: &tenure_client::Client, service: &ServiceName, round: u6
         last: tenure_core::Incarnation(round - 1),
     };
     let joins = (0..NODES).step_by(10).map(node);
-    let mine = records.values().filter_map(|record| match record {
-        tenure_core::Record::Instance(instance) => Some(instance),
-        _other => None,
-    });
+    let mine = records.values().filter_map(as_instance);
     let (first, last) = (mine.clone().take(50), mine.rev().take(50));
     let removals = first.chain(last).map(|instance| Command::RemoveInstance {
         service: service.clone(),
@@ -115,7 +119,6 @@ async fn change(client: &tenure_client::Client, service: &ServiceName, round: u6
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "the figures that were seen")]
 async fn one_revision_of_many_megabytes_is_cut_into_messages() {
     const LARGE: usize = 4_096;
     let cluster = one_server(100_000).await;
@@ -163,23 +166,14 @@ async fn one_revision_of_many_megabytes_is_cut_into_messages() {
         );
         settle(watch, &client).await;
     }
-    let changed = by_key(
-        following
-            .picture
-            .records
-            .into_values()
-            .filter(|record| match record {
-                tenure_core::Record::Node(node) => node.modified == revision,
-                _other => false,
-            }),
-    );
-    assert_eq!(
-        changed
-            .keys()
-            .filter(|key| matches!(key, Key::Node(_)))
-            .count(),
-        LARGE
-    );
+    let changed =
+        |record: &Record| matches!(record, Record::Node(node) if node.modified == revision);
+    let changed = following
+        .picture
+        .records
+        .values()
+        .filter(|record| changed(record));
+    assert_eq!(changed.count(), LARGE);
     drop(resuming);
     cluster.stop().await.expect("a clean end");
 }

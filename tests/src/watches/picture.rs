@@ -47,7 +47,7 @@ pub struct Picture {
 impl Picture {
     /// An empty picture that a snapshot has to fill.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn blank() -> Self {
         Self {
             needs_snapshot: true,
             ..Self::default()
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_revision_that_falls_is_told() {
-        let mut picture = Picture::new();
+        let mut picture = Picture::blank();
         picture
             .progress(Revision(3))
             .expect_err("nothing comes before the snapshot");

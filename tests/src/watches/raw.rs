@@ -75,7 +75,7 @@ impl RawWatch {
             .map_err(|status| status.to_string())?;
         Ok(Self {
             stream: answer.into_inner(),
-            picture: picture.unwrap_or_else(Picture::new),
+            picture: picture.unwrap_or_else(Picture::blank),
             longest: 0,
             gone: 0,
             parts: None,

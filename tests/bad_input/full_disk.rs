@@ -1,0 +1,200 @@
+//! A disk that has no room left: a small file system for one server's data.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tenure_tests::cluster::registers::Register;
+use tenure_tests::cluster::{Cluster, Options, SETTLE_BOUND, until};
+use tenure_tests::watches::content::{list, patient};
+use tenure_tests::watches::picture::Picture;
+use tenure_tests::watches::writers::Writers;
+
+const SIZE_MIB: u32 = 64;
+const REGISTERS: usize = 4;
+const WRITES: u64 = 50;
+
+/// A file system in memory. Dropping it unmounts it.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts it; None, with the reason printed, where that is not permitted.
+    #[expect(
+        clippy::print_stdout,
+        reason = "a check that was left out has to be seen"
+    )]
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).expect("a folder to mount on");
+        let options = format!("size={SIZE_MIB}m");
+        let mut command = Command::new("mount");
+        command
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at);
+        match command.output() {
+            Ok(output) if output.status.success() => Some(Self { at: at.to_owned() }),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                println!("SKIPPED: a small file system cannot be mounted here: {said}");
+                None
+            }
+            Err(error) => {
+                println!("SKIPPED: mount cannot be run here: {error}");
+                None
+            }
+        }
+    }
+
+    /// Takes all the room that is left but so many bytes.
+    fn fill(&self, left: usize) -> PathBuf {
+        let path = self.at.join("filler");
+        let mut file = File::create(&path).expect("a file");
+        let block = vec![1; 64 << 10];
+        let mut written = 0;
+        while file.write_all(&block).is_ok() {
+            written += block.len() as u64;
+        }
+        file.set_len(written.saturating_sub(left as u64))
+            .expect("some room is left");
+        path
+    }
+
+    /// Makes it twice as large.
+    fn enlarge(&self) {
+        let options = format!("remount,size={}m", 2 * SIZE_MIB);
+        let status = Command::new("mount")
+            .args(["-o", &options])
+            .arg(&self.at)
+            .status();
+        assert!(
+            status.expect("mount can be run").success(),
+            "the file system is made larger"
+        );
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily, so that a server that a failed test left running does not keep it.
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+/// Which server's disk is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Leader,
+    Follower,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_go_on_when_the_disk_of_a_follower_is_full() {
+    full(Whose::Follower).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_take_over_when_the_disk_of_the_leader_is_full() {
+    full(Whose::Leader).await;
+}
+
+async fn full(whose: Whose) {
+    let mut cluster = Cluster::prepare(Options::default()).expect("three servers");
+    let small = 1;
+    let Some(disk) = SmallDisk::mount(cluster.servers()[small].data()) else {
+        return;
+    };
+    cluster.expect_log("");
+    for at in 0..3 {
+        cluster.launch(at).expect("started");
+    }
+    let registers = cluster
+        .make_registers("r", REGISTERS)
+        .await
+        .expect("registers");
+    lead(&mut cluster, small, whose).await;
+    let client = patient(&cluster.endpoints()).await.expect("a client");
+    let writers = Writers::start(&client, &registers);
+    writers
+        .progress(WRITES)
+        .await
+        .expect("writes with room left");
+    disk.fill(32 << 10);
+    writers.progress(WRITES).await.expect("writes go on");
+    let said = end_of(&mut cluster, small, &writers).await;
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(
+        said.contains("Free some space on this file system and start the server again"),
+        "{said}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
+    writers
+        .progress(WRITES)
+        .await
+        .expect("writes go on without it");
+
+    disk.enlarge();
+    cluster.launch(small).expect("started again");
+    writers
+        .progress(WRITES)
+        .await
+        .expect("writes go on with it");
+    let acknowledged = writers.finish().await;
+    cluster
+        .wait_for_equal_digests()
+        .await
+        .expect("it has caught up");
+    check(&client, &registers, &acknowledged).await;
+    cluster.stop().await.expect("a clean end");
+    drop(disk);
+}
+
+/// Makes the server with the small disk lead, or not.
+async fn lead(cluster: &mut Cluster, small: usize, whose: Whose) {
+    let wanted = match whose {
+        Whose::Leader => small,
+        Whose::Follower => (small + 1) % 3,
+    };
+    let to = cluster.servers()[wanted].listed.id;
+    let cluster = &*cluster;
+    let look = async || match cluster.leader().await? {
+        leader if leader == wanted => Ok(()),
+        leader => {
+            let answer = cluster.calls(leader).transfer_leader(to).await;
+            Err(format!("server {} leads; transfer: {answer:?}", leader + 1))
+        }
+    };
+    until(format!("server {to} to lead"), SETTLE_BOUND, look)
+        .await
+        .expect("leadership goes where it is sent");
+}
+
+/// Waits until the full server has ended, while others write.
+async fn end_of(cluster: &mut Cluster, small: usize, writers: &Writers) -> String {
+    let before = writers.acknowledged.count();
+    cluster
+        .wait_for_end(small)
+        .await
+        .expect("a server with a full disk ends");
+    let log = cluster.servers()[small].log().expect("its log");
+    assert!(writers.acknowledged.count() >= before);
+    log
+}
+
+async fn check(
+    client: &tenure_client::Client,
+    registers: &[Register],
+    acknowledged: &tenure_tests::watches::writers::Acknowledged,
+) {
+    let (revision, records) = list(client).await.expect("a list");
+    assert!(
+        acknowledged.count() >= 4 * WRITES,
+        "{} registers",
+        registers.len()
+    );
+    acknowledged
+        .check(&Picture::of(records, revision))
+        .expect("every acknowledged write is there");
+}
