@@ -27,7 +27,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no endpoint, or when one of them or an option is wrong;
-    /// [`Error::Unreachable`] when none of them answers, in which case a retry is safe.
+    /// [`Error::Unreachable`] when none of them answers within the deadline; a retry is safe.
     pub async fn connect(
         endpoints: impl IntoIterator<Item = String>,
         options: Options,
@@ -119,7 +119,7 @@ async fn reach(shared: &Arc<Shared>) -> Result<(), Error> {
     let ask = |server: &Arc<Server>| {
         let (shared, server) = (shared.clone(), server.clone());
         async move {
-            let answer = shared.refresh(&server).await;
+            let answer = shared.refresh(&server, shared.options.deadline).await;
             (server, answer)
         }
     };

@@ -101,7 +101,7 @@ impl Shared {
         let shared = self.clone();
         tokio::spawn(async move {
             let server = shared.servers.next(None);
-            if let Err(status) = shared.refresh(&server).await {
+            if let Err(status) = shared.refresh(&server, shared.options.attempt).await {
                 tracing::debug!(
                     api = server.api(),
                     why = status.message(),
@@ -112,7 +112,11 @@ impl Shared {
     }
 
     /// Asks one server for all servers and for who leads.
-    pub(crate) async fn refresh(&self, server: &Arc<Server>) -> Result<(), Status> {
+    pub(crate) async fn refresh(
+        &self,
+        server: &Arc<Server>,
+        within: Duration,
+    ) -> Result<(), Status> {
         let asked = async {
             let named = named_servers(server).await?;
             if !named.is_empty() {
@@ -121,7 +125,7 @@ impl Shared {
             let raft = server.admin().raft_status(v1::RaftStatusRequest {}).await?;
             Ok::<u64, Status>(raft.into_inner().leader)
         };
-        let leader = match tokio::time::timeout(self.options.attempt, asked).await {
+        let leader = match tokio::time::timeout(within, asked).await {
             Ok(leader) => leader?,
             Err(_) => return Err(Status::deadline_exceeded("it does not answer in time")),
         };

@@ -157,7 +157,12 @@ impl Admin {
             return Ok(server);
         }
         for server in servers.all().iter() {
-            if self.shared.refresh(server).await.is_ok() {
+            if self
+                .shared
+                .refresh(server, self.shared.options.attempt)
+                .await
+                .is_ok()
+            {
                 break;
             }
         }
