@@ -1,5 +1,6 @@
 //! What the tests that need more than one crate have in common.
 
+pub mod chaos;
 pub mod cluster;
 pub mod linearizability;
 pub mod ports;
