@@ -159,6 +159,13 @@ fn build_recorder() -> io::Result<PathBuf> {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
+    let library = profile_folder.join("libtenure_recorder.so");
+    if is_newer(
+        &library,
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("recorder"),
+    )? {
+        return Ok(library);
+    }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
@@ -171,7 +178,24 @@ fn build_recorder() -> io::Result<PathBuf> {
         .args(["--profile", profile, "--target-dir"])
         .arg(target);
     succeeded("the build of the recorder", &build.output()?)?;
-    Ok(profile_folder.join("libtenure_recorder.so"))
+    Ok(library)
+}
+
+/// Whether `library` was built after the last change of the package in `folder`.
+fn is_newer(library: &Path, folder: &Path) -> io::Result<bool> {
+    let Ok(built) = fs::metadata(library).and_then(|library| library.modified()) else {
+        return Ok(false);
+    };
+    let mut sources = vec![folder.join("Cargo.toml")];
+    for source in fs::read_dir(folder.join("src"))? {
+        sources.push(source?.path());
+    }
+    for source in sources {
+        if fs::metadata(source)?.modified()? >= built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn succeeded(what: &str, output: &Output) -> io::Result<()> {
