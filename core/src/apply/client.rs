@@ -65,12 +65,16 @@ impl State {
                 .detail("a request under way cannot be below the first incomplete one");
             return Some(Outcome::Rejected(reject));
         }
+        // The last place is kept for the oldest request: were it refused for the sake of later ones,
+        // the window could never move on.
+        let oldest = request.sequence == request.first_incomplete;
+        let places = if oldest { 1 } else { 2 };
         let under_way = client.answers.range(request.first_incomplete..).count();
-        if under_way >= CLIENT_WINDOW_MAX {
-            return rejected(RejectCode::RequestWindowFull);
-        }
         let text = client.text_bytes(request.first_incomplete);
-        if text.saturating_add(ANSWER_TEXT_BYTES_MAX) > CLIENT_TEXT_BYTES_MAX {
+        let texts = ANSWER_TEXT_BYTES_MAX.saturating_mul(places);
+        if under_way.saturating_add(places) > CLIENT_WINDOW_MAX
+            || text.saturating_add(texts) > CLIENT_TEXT_BYTES_MAX
+        {
             return rejected(RejectCode::RequestWindowFull);
         }
         None

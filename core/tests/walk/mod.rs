@@ -177,7 +177,7 @@ impl Walk {
     fn hoard(&mut self, counts: &mut Counts) {
         let _ = self.apply(None, Command::OpenClient, counts);
         let client = ClientId(self.state.applied().0);
-        let over = CLIENT_WINDOW_MAX as u64 + 1;
+        let over = CLIENT_WINDOW_MAX as u64;
         for sequence in 1..=over {
             let id = RequestId {
                 client,
