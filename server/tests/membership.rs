@@ -91,7 +91,7 @@ async fn a_learner_follows_without_a_vote() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_id_is_never_used_again() {
-    let mut cluster = Cluster::formed(3).await;
+    let cluster = Cluster::formed(3).await;
     let leader = cluster.leader().await;
     let gone = leader % 3 + 1;
     remove(&cluster, gone).await;

@@ -202,24 +202,27 @@ impl NetStreamAppend<TypeConfig> for Way {
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
         Box::pin(async move {
+            // Taken before the connection is looked for: openraft makes its pause after a failure
+            // while it is asked for the first request.
+            let Some(first) = input.next().await else {
+                return Ok(stream::empty().boxed());
+            };
             if self.purpose == Purpose::Heartbeats {
-                let Some(request) = input.next().await else {
-                    return Ok(stream::empty().boxed());
-                };
-                let result = self.heartbeat(request, option.hard_ttl()).await;
+                let result = self.heartbeat(first, option.hard_ttl()).await;
                 return Ok(stream::once(async move { result }).boxed());
             }
             let opened = async { self.link.connection().await?.appends() };
             let appends = opened
                 .await
                 .map_err(|error| self.error(error, RPCTypes::AppendEntries))?;
-            let pump = Pump {
+            let mut pump = Pump {
                 way: self,
                 input: Some(input),
                 parts: VecDeque::new(),
                 appends: Some(appends),
                 unanswered: 0,
             };
+            pump.take(first);
             Ok(stream::unfold(pump, Pump::step).boxed())
         })
     }
@@ -252,10 +255,15 @@ where
         Some((result, self))
     }
 
+    fn take(&mut self, request: AppendEntriesRequest<TypeConfig>) {
+        let parts = wire::split(request, APPEND_BYTES).into_iter();
+        self.parts.extend(parts.map(wire::append_to_wire));
+    }
+
     /// Sends until an answer comes. None when everything was answered and no more is to come.
     async fn next_answer(&mut self) -> Option<Result<pb::AppendResponse, LinkError>> {
-        let appends = self.appends.as_mut()?;
         loop {
+            let appends = self.appends.as_mut()?;
             let may_send = self.unanswered < APPEND_WINDOW;
             if may_send && let Some(part) = self.parts.pop_front() {
                 if let Err(error) = appends.send(part).await {
@@ -274,9 +282,7 @@ where
                     return Some(answer);
                 }
                 request = next(&mut self.input), if may_send => match request {
-                    Some(request) => self.parts.extend(
-                        wire::split(request, APPEND_BYTES).into_iter().map(wire::append_to_wire),
-                    ),
+                    Some(request) => self.take(request),
                     None => self.input = None,
                 },
             }
