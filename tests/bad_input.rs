@@ -8,6 +8,8 @@ mod configuration;
 mod folders;
 #[path = "bad_input/full_disk.rs"]
 mod full_disk;
+#[path = "bad_input/garbage.rs"]
+mod garbage;
 #[path = "bad_input/image.rs"]
 mod image;
 #[path = "bad_input/peers.rs"]

@@ -17,9 +17,6 @@ use tenure_tests::watches::content::list;
 use tenure_tests::watches::picture::difference;
 use tenure_tests::watches::raw::RawWatch;
 
-/// What consensus says of messages that come after it was stopped in order, while others do not know that yet.
-const STOPPING: &str = "error: raft stopped";
-
 /// A single server that keeps so many events for watchers.
 async fn one_server(events_max: u64) -> Cluster {
     let keeping = Keeping {

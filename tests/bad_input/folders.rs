@@ -114,6 +114,13 @@ async fn damaged_folders_are_refused_with_file_and_offset_and_left_alone() {
         &["is not a file of Tenure", "ELF file", "TENUREWL"],
     );
 
+    used.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_identities_are_refused_and_left_alone() {
+    let used = Used::new(1, 10).await;
+    let alone = used.alone();
     let folder = used.copy("identity-garbage");
     change(&folder.join("identity"), |bytes| bytes.fill(0xa5));
     refused(
@@ -147,6 +154,13 @@ async fn damaged_folders_are_refused_with_file_and_offset_and_left_alone() {
         ],
     );
 
+    used.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_that_lack_a_part_are_refused_and_left_alone() {
+    let used = Used::new(1, 10).await;
+    let alone = used.alone();
     let folder = used.copy("no-log");
     fs::remove_dir_all(folder.join("log")).expect("the log is removed");
     refused(
@@ -240,7 +254,7 @@ async fn a_second_server_on_the_same_folder_is_locked_out() {
     let mut cluster = one_server().await;
     let folder = cluster.servers()[0].data().to_owned();
     let config = cluster.dir().join("second.toml");
-    fs::rename(Alone::new(1).config(&folder), &config).expect("beside the first one's");
+    fs::write(&config, Alone::new(1).text(&folder)).expect("a configuration");
     attempt(&config).check(
         CRITICAL,
         &[

@@ -14,6 +14,8 @@ use tenure_tests::watches::writers::Writers;
 const SIZE_MIB: u32 = 64;
 const REGISTERS: usize = 4;
 const WRITES: u64 = 50;
+/// What the operating system says.
+const NO_ROOM: &str = "No space left on device";
 
 /// A file system in memory. Dropping it unmounts it.
 struct SmallDisk {
@@ -106,7 +108,7 @@ async fn full(whose: Whose) {
     let Some(disk) = SmallDisk::mount(cluster.servers()[small].data()) else {
         return;
     };
-    cluster.expect_log("");
+    cluster.expect_log(NO_ROOM);
     for at in 0..3 {
         cluster.launch(at).expect("started");
     }
@@ -124,7 +126,7 @@ async fn full(whose: Whose) {
     disk.fill(32 << 10);
     writers.progress(WRITES).await.expect("writes go on");
     let said = end_of(&mut cluster, small, &writers).await;
-    assert!(said.contains("No space left on device"), "{said}");
+    assert!(said.contains(NO_ROOM), "{said}");
     assert!(
         said.contains("Free some space on this file system and start the server again"),
         "{said}"

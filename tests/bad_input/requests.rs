@@ -1,17 +1,16 @@
-//! Requests that cannot be right, and bytes that are no requests.
+//! Requests that cannot be right.
 
-use bytes::Bytes;
+use tenure_core::Key;
 use tenure_proto::v1::command::Kind;
 use tenure_proto::v1::refusal::Reason;
 use tenure_proto::v1::{self, admin_client::AdminClient, discovery_client::DiscoveryClient};
 use tenure_tests::cluster::registers::add_node;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tenure_tests::watches::content::{list, patient};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::one_server;
-use crate::wire::{call, connect};
+use crate::wire::connect;
 
 const MANY: usize = 1_000_000;
 
@@ -46,100 +45,91 @@ fn batch(commands: impl IntoIterator<Item = Kind>) -> Kind {
     })
 }
 
-/// Commands that cannot be right, and what the answer has to name.
-fn wrong_commands() -> Vec<(Option<Kind>, &'static str)> {
+/// A command that cannot be right, and what the answer has to name.
+type Wrong = (Option<Kind>, &'static str);
+
+fn wrong_nodes() -> Vec<Wrong> {
     let labels = [("k".to_owned(), "v\u{0}".to_owned())].into();
-    let many: Vec<Kind> = (0..4_097)
-        .map(|at| Kind::AddNode(node(&format!("n-{at}"))))
-        .collect();
-    let service = |name: &str| {
-        Kind::AddService(v1::AddService {
-            name: name.to_owned(),
-            policy: None,
-        })
-    };
-    let in_sync = (1..=MANY as u64).collect();
+    let zone = "z\u{7f}".to_owned();
+    let weight = u32::MAX;
+    let add = |node| Some(Kind::AddNode(node));
     vec![
         (None, "kind"),
-        (Some(Kind::AddNode(node(""))), "add_node.name"),
-        (Some(Kind::AddNode(node("a\nb"))), "add_node.name"),
-        (Some(Kind::AddNode(node("\u{1b}[2J"))), "add_node.name"),
-        (Some(Kind::AddNode(node(&"x".repeat(64)))), "add_node.name"),
+        (add(node("")), "add_node.name"),
+        (add(node("a\nb")), "add_node.name"),
+        (add(node("\u{1b}[2J")), "add_node.name"),
+        (add(node(&"x".repeat(64))), "add_node.name"),
+        (add(v1::AddNode { zone, ..node("n") }), "add_node.zone"),
         (
-            Some(Kind::AddNode(v1::AddNode {
-                zone: "z\u{7f}".to_owned(),
-                ..node("n")
-            })),
-            "add_node.zone",
-        ),
-        (
-            Some(Kind::AddNode(v1::AddNode {
+            add(v1::AddNode {
                 labels,
                 ..node("n")
-            })),
+            }),
             "add_node.labels",
         ),
         (
-            Some(Kind::AddNode(v1::AddNode {
-                weight: u32::MAX,
+            add(v1::AddNode {
+                weight,
                 ..node("n")
-            })),
+            }),
             "add_node.weight",
         ),
-        (Some(service("web")), "add_service.policy"),
-        (Some(service("Web\r\n")), "add_service.name"),
-        (
-            Some(Kind::CloseClient(v1::CloseClient { client: 0 })),
-            "close_client.client",
-        ),
-        (
-            Some(Kind::JoinNode(v1::JoinNode {
-                node: None,
-                last: 0,
-            })),
-            "join_node.node",
-        ),
-        (
-            Some(Kind::SetLifecycle(v1::SetLifecycle {
-                node: by_name("n"),
-                ..v1::SetLifecycle::default()
-            })),
-            "set_lifecycle.to",
-        ),
-        (
-            Some(Kind::SetPin(v1::SetPin {
-                node: by_name("n"),
-                ..v1::SetPin::default()
-            })),
-            "set_pin.kind",
-        ),
-        (
-            Some(Kind::RemoveNode(v1::RemoveNode {
-                node: by_name("n"),
-                expected: 1,
-                reason: "\u{7}".to_owned(),
-            })),
-            "remove_node.reason",
-        ),
-        (
-            Some(Kind::SetInSync(v1::SetInSync {
-                service: "s".to_owned(),
-                in_sync,
-                ..v1::SetInSync::default()
-            })),
-            "set_in_sync.in_sync",
-        ),
-        (
-            Some(batch([batch([Kind::OpenClient(v1::OpenClient {})])])),
-            "do not nest",
-        ),
-        (
-            Some(batch([
-                Kind::AddNode(node("ok")),
-                Kind::AddNode(node("not ok")),
-            ])),
-            "commands[1].add_node.name",
-        ),
+    ]
+}
+
+fn wrong_fields() -> Vec<Wrong> {
+    let service = |name: &str| {
+        let name = name.to_owned();
+        Kind::AddService(v1::AddService { name, policy: None })
+    };
+    let (node, reason) = (by_name("n"), "\u{7}".to_owned());
+    let close = v1::CloseClient { client: 0 };
+    let join = v1::JoinNode {
+        node: None,
+        last: 0,
+    };
+    let lifecycle = v1::SetLifecycle {
+        node: node.clone(),
+        ..v1::SetLifecycle::default()
+    };
+    let pin = v1::SetPin {
+        node: node.clone(),
+        ..v1::SetPin::default()
+    };
+    let remove = v1::RemoveNode {
+        node,
+        expected: 1,
+        reason,
+    };
+    let wrong = [
+        (service("web"), "add_service.policy"),
+        (service("Web\r\n"), "add_service.name"),
+        (Kind::CloseClient(close), "close_client.client"),
+        (Kind::JoinNode(join), "join_node.node"),
+        (Kind::SetLifecycle(lifecycle), "set_lifecycle.to"),
+        (Kind::SetPin(pin), "set_pin.kind"),
+        (Kind::RemoveNode(remove), "remove_node.reason"),
+    ];
+    wrong
+        .into_iter()
+        .map(|(kind, text)| (Some(kind), text))
+        .collect()
+}
+
+fn wrong_sizes() -> Vec<Wrong> {
+    let many = (0..4_097).map(|at| Kind::AddNode(node(&format!("n-{at}"))));
+    let (service, in_sync) = ("s".to_owned(), (1..=MANY as u64).collect());
+    let in_sync = v1::SetInSync {
+        service,
+        in_sync,
+        ..v1::SetInSync::default()
+    };
+    let nested = batch([batch([Kind::OpenClient(v1::OpenClient {})])]);
+    let half = batch([Kind::AddNode(node("ok")), Kind::AddNode(node("not ok"))]);
+    vec![
+        (Some(Kind::SetInSync(in_sync)), "go into one log entry"),
+        (Some(nested), "do not nest"),
+        (Some(half), "commands[1].add_node.name"),
         (Some(batch(many)), "at most 4096"),
     ]
 }
@@ -165,14 +155,12 @@ fn check_invalid(status: &Status, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_cannot_be_right_are_refused_with_the_field() {
     let mut cluster = one_server().await;
-    let before = cluster
-        .calls(0)
-        .raft_status()
-        .await
-        .expect("a status")
-        .last_log;
     let mut admin = AdminClient::new(connect(&cluster.endpoints()[0]).await);
-    for (kind, text) in wrong_commands() {
+    for (kind, text) in wrong_nodes()
+        .into_iter()
+        .chain(wrong_fields())
+        .chain(wrong_sizes())
+    {
         let status = admin.execute(execute(kind)).await.expect_err(text);
         check_invalid(&status, text);
     }
@@ -212,13 +200,12 @@ async fn commands_that_cannot_be_right_are_refused_with_the_field() {
         &admin.execute(large).await.expect_err("too large an entry"),
         "send it in parts",
     );
-    let after = cluster
-        .calls(0)
-        .raft_status()
-        .await
-        .expect("a status")
-        .last_log;
-    assert_eq!(after, before, "none of them went into the log");
+    let client = patient(&cluster.endpoints()).await.expect("a client");
+    let (_, records) = list(&client).await.expect("a list");
+    let touched = records
+        .keys()
+        .find(|key| matches!(key, Key::Node(_) | Key::Service(_)));
+    assert_eq!(touched, None, "none of them had an effect");
     cluster
         .execute(&add_node("fine"))
         .await
@@ -287,6 +274,11 @@ async fn reads_that_cannot_be_right_are_refused_with_the_field() {
         "node",
     );
 
+    wrong_servers(channel).await;
+    cluster.stop().await.expect("a clean end");
+}
+
+async fn wrong_servers(channel: Channel) {
     let mut admin = AdminClient::new(channel);
     let server = v1::AddServerRequest {
         id: 0,
@@ -318,114 +310,4 @@ async fn reads_that_cannot_be_right_are_refused_with_the_field() {
         &admin.plan(plan).await.expect_err("no topology"),
         "topology",
     );
-    cluster.stop().await.expect("a clean end");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_messages_are_refused() {
-    let mut cluster = one_server().await;
-    let channel = connect(&cluster.endpoints()[0]).await;
-    let execute = "/tenure.v1.Admin/Execute";
-    for bytes in [
-        &b"\xff\xff\xff\xff"[..],
-        b"\x1a\xff\x01short",
-        &[0x0b; 300],
-        &[0x1a; 4_000],
-    ] {
-        let status = call(&channel, execute, Bytes::copy_from_slice(bytes))
-            .await
-            .expect_err("no message");
-        assert!(
-            matches!(status.code(), Code::Internal | Code::InvalidArgument),
-            "{status}"
-        );
-        assert!(status.message().contains("decode"), "{status}");
-    }
-    let large = Bytes::from(vec![0; (4 << 20) + 1]);
-    let status = call(&channel, execute, large).await.expect_err("too large");
-    assert_eq!(status.code(), Code::OutOfRange, "{status}");
-    assert!(status.message().contains("4194304"), "{status}");
-    for method in [
-        "/tenure.v1.Admin/Explode",
-        "/tenure.v9.Admin/Execute",
-        "/x",
-        "/",
-    ] {
-        let status = call(&channel, method, Bytes::new())
-            .await
-            .expect_err("no such method");
-        assert_eq!(status.code(), Code::Unimplemented, "{method}: {status}");
-    }
-    // Deep nesting is refused before it can exhaust a stack.
-    let mut deep = vec![];
-    for _ in 0..10_000 {
-        let mut outer = vec![];
-        prost::encoding::encode_key(21, prost::encoding::WireType::LengthDelimited, &mut outer);
-        prost::encoding::encode_varint(deep.len() as u64, &mut outer);
-        outer.append(&mut deep);
-        let mut batch = vec![];
-        prost::encoding::encode_key(1, prost::encoding::WireType::LengthDelimited, &mut batch);
-        prost::encoding::encode_varint(outer.len() as u64, &mut batch);
-        batch.append(&mut outer);
-        deep = batch;
-    }
-    let mut request = vec![];
-    prost::encoding::encode_key(3, prost::encoding::WireType::LengthDelimited, &mut request);
-    prost::encoding::encode_varint(deep.len() as u64, &mut request);
-    request.append(&mut deep);
-    let status = call(&channel, execute, request.into())
-        .await
-        .expect_err("too deep");
-    assert!(
-        matches!(status.code(), Code::Internal | Code::InvalidArgument),
-        "{status}"
-    );
-    cluster
-        .execute(&add_node("fine"))
-        .await
-        .expect("the server goes on");
-    goes_on(&channel).await;
-    cluster.stop().await.expect("a clean end");
-}
-
-async fn goes_on(channel: &Channel) {
-    let mut admin = AdminClient::new(channel.clone());
-    admin
-        .raft_status(v1::RaftStatusRequest {})
-        .await
-        .expect("the connection goes on");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn garbage_on_a_port_harms_nobody_else() {
-    let mut cluster = one_server().await;
-    let listed = cluster.forming()[0].clone();
-    let mut preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    preface.extend_from_slice(&[0xff; 4_096]);
-    let noise: Vec<u8> = (0..200_000_u32)
-        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
-    let garbage: [&[u8]; 5] = [
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x16\x03\x01\x02\x00",
-        &preface,
-        &noise,
-        b"",
-    ];
-    for address in [&listed.api, &listed.raft] {
-        for bytes in garbage {
-            let mut stream = TcpStream::connect(address).await.expect("a connection");
-            // The server may close while it is written to.
-            let _closed = stream.write_all(bytes).await;
-            let _closed = stream.shutdown().await;
-            let mut answer = vec![];
-            let _closed = stream.read_to_end(&mut answer).await;
-        }
-        cluster
-            .execute(&add_node(&address.replace([':', '.'], "-")))
-            .await
-            .expect("the server goes on");
-    }
-    cluster.check().expect("it did not end");
-    cluster.stop().await.expect("a clean end");
 }

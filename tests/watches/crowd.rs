@@ -13,8 +13,6 @@ use tenure_tests::watches::writers::{Acknowledged, Writers};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::STOPPING;
-
 /// How many watchers there are; the gate has fewer than the promise is about.
 const COUNT: &str = "TENURE_WATCHERS";
 const COUNT_IN_GATE: usize = 200;
@@ -29,7 +27,6 @@ async fn a_crowd_of_watchers_is_served_while_writes_go_on() {
     let mut cluster = Cluster::start(cluster::Options::default())
         .await
         .expect("a cluster");
-    cluster.expect_log(STOPPING);
     let registers = cluster.make_registers("crowd", 4).await.expect("registers");
     let client = patient(&cluster.endpoints()).await.expect("a client");
     let watching = watchers_client(&cluster).await;

@@ -13,8 +13,6 @@ use tenure_tests::watches::content::{list, patient};
 use tenure_tests::watches::picture::{Picture, difference};
 use tenure_tests::watches::writers::{Acknowledged, Writers, value_of};
 
-use crate::STOPPING;
-
 const WATCHERS: usize = 6;
 const REGISTERS: usize = 3;
 /// Acknowledged writes between two faults, so that each falls into a busy time.
@@ -52,7 +50,6 @@ async fn watchers_miss_nothing_and_never_go_back_while_servers_fail() {
     let mut cluster = Cluster::start(cluster::Options::default())
         .await
         .expect("a cluster");
-    cluster.expect_log(STOPPING);
     let registers = cluster
         .make_registers("watched", REGISTERS)
         .await

@@ -8,24 +8,28 @@ use tenure_core::limits::BATCH_COMMANDS_MAX;
 use tenure_core::{Attributes, Command, Filter, Incarnation, NodeName, NodeRef, Revision};
 
 use super::picture::{Records, by_key};
+use crate::cluster::{ClusterError, SETTLE_BOUND, until};
 
 /// Commands of so many bytes go into one log entry, with room to spare.
 const BATCH_BYTES: usize = 800 << 10;
 const VALUE_BYTES: usize = 1_000;
 
-/// A client that tries for long: the machine may be busy.
+/// A client that tries for long: the machine may be busy, and the servers may have been started just now.
 ///
 /// # Errors
 /// No server answers.
-pub async fn patient(endpoints: &[String]) -> Result<Client, String> {
+pub async fn patient(endpoints: &[String]) -> Result<Client, ClusterError> {
     let options = Options {
         deadline: Duration::from_secs(60),
         attempt: Duration::from_secs(10),
         connect: Duration::from_secs(2),
         ..Options::default()
     };
-    let client = Client::connect(endpoints.iter().cloned(), options).await;
-    client.map_err(|error| error.to_string())
+    until("a connected client", SETTLE_BOUND, async || {
+        let client = Client::connect(endpoints.iter().cloned(), options.clone()).await;
+        client.map_err(|error| error.to_string())
+    })
+    .await
 }
 
 /// Labels of about so many bytes in all.
