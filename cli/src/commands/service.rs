@@ -32,7 +32,7 @@ pub enum ServiceCommand {
     /// Change the policy of a service; its kind is fixed
     #[command(after_help = "Example:\n  tenure service update redis-server --loss available")]
     Update(UpdateArgs),
-    /// Remove a service without instances
+    /// Remove a service that has no instances but its primary
     #[command(after_help = "Example:\n  tenure service remove redis-server")]
     Remove {
         /// Its name

@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use tenure_client::WatchEvent;
 use tenure_core::{Event, Filter, Key, Record, RecordKind, Revision, ServiceName, State};
 
@@ -69,9 +70,8 @@ pub(super) async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Fail
         match watch.next().await.map_err(cluster::failure)? {
             WatchEvent::Snapshot { revision, records } => picture.replace(revision, records)?,
             WatchEvent::Changes { revision, events } => {
-                for Event { key, after } in events {
-                    picture.change(revision, What::Changed, key, after)?;
-                }
+                let changes = events.into_iter().map(|Event { key, after }| (key, after));
+                picture.change(revision, What::Changed, changes.collect())?;
             }
             WatchEvent::Progress { .. } => {}
             WatchEvent::Compacted { oldest } => {
@@ -107,42 +107,48 @@ fn filter(services: &[ServiceName]) -> Filter {
 impl Picture {
     /// Tells how the new picture differs from the old one.
     fn replace(&mut self, revision: Revision, records: Vec<Record>) -> Result<(), Failure> {
-        let what = if self.is_first {
-            What::Present
-        } else {
-            What::Changed
+        let what = match std::mem::take(&mut self.is_first) {
+            true => What::Present,
+            false => What::Changed,
         };
-        let mut gone: Vec<Key> = self.state.records().map(|record| record.key()).collect();
-        gone.retain(|key| !records.iter().any(|record| record.key() == *key));
-        // Nodes come before what names them, in key order.
-        for record in records {
-            self.change(revision, what, record.key(), Some(record))?;
-        }
-        for key in gone {
-            self.change(revision, What::Removed, key, None)?;
-        }
-        self.is_first = false;
-        Ok(())
+        let present: BTreeSet<Key> = records.iter().map(Record::key).collect();
+        let gone = self.state.records().map(|record| record.key());
+        let gone: Vec<Key> = gone.filter(|key| !present.contains(key)).collect();
+        let changes = records
+            .into_iter()
+            .map(|record| (record.key(), Some(record)));
+        let changes = changes
+            .chain(gone.into_iter().map(|key| (key, None)))
+            .collect();
+        self.change(revision, what, changes)
     }
 
+    /// Takes in all changes before the first is told: one may name what another brings.
     fn change(
         &mut self,
         revision: Revision,
         what: What,
-        key: Key,
-        after: Option<Record>,
+        changes: Vec<(Key, Option<Record>)>,
     ) -> Result<(), Failure> {
-        let before = self.state.get(&key);
-        if before == after {
-            return Ok(());
+        let mut told = Vec::new();
+        for (key, after) in changes {
+            let before = self.state.get(&key);
+            if before == after {
+                continue;
+            }
+            // What is gone is told with the names that it had.
+            let name = wording::key(&self.state, &key);
+            match &after {
+                Some(record) => self.state.put(record.clone()),
+                None => self.state.delete(&key),
+            }
+            told.push((key, name, before, after));
         }
-        match &after {
-            Some(record) => self.state.put(record.clone()),
-            None => self.state.delete(&key),
-        }
-        if self.is_told(what, &key) {
-            let what = if after.is_none() { What::Removed } else { what };
-            self.tell(revision, what, &key, before, after)?;
+        for (key, name, before, after) in told {
+            if self.is_told(what, &key) {
+                let what = if after.is_none() { What::Removed } else { what };
+                self.tell(revision, what, &key, name, before.as_ref(), after.as_ref())?;
+            }
         }
         Ok(())
     }
@@ -160,8 +166,9 @@ impl Picture {
         revision: Revision,
         what: What,
         key: &Key,
-        before: Option<Record>,
-        after: Option<Record>,
+        name: String,
+        before: Option<&Record>,
+        after: Option<&Record>,
     ) -> Result<(), Failure> {
         let Some(kind) = RecordKind::of(key) else {
             return Ok(());
@@ -170,14 +177,12 @@ impl Picture {
             revision: revision.0,
             what,
             kind: wording::kind(kind),
-            key: wording::key(&self.state, key),
-            record: after
-                .as_ref()
-                .and_then(|record| wording::shape(&self.state, record)),
+            key: name,
+            record: after.and_then(|record| wording::shape(&self.state, record)),
         };
         let text = || {
-            let text = match &after {
-                Some(record) => wording::sentence(&self.state, record, before.as_ref()),
+            let text = match after {
+                Some(record) => wording::sentence(&self.state, record, before),
                 None => format!("{}: removed", line.key),
             };
             format!("{revision:>8}  {}", escape(&text))

@@ -41,7 +41,6 @@ impl Frame<'_> {
             let rows = commands.iter().flat_map(|command| broken(command, width));
             bottom.extend(rows.map(|row| Line::new(Look::Command, row)));
         }
-        bottom.push(Line::new(Look::Dim, "Ctrl-C stops everything."));
         let room = height.saturating_sub(top.len() + bottom.len()).max(1);
         top.extend(events(view, width, room.min(EVENT_ROWS_MAX)));
         top.extend(bottom);
@@ -50,7 +49,11 @@ impl Frame<'_> {
     }
 
     fn title(&self, now: Duration) -> Line {
-        let text = format!("tenure dev   up {}   {}", clock(now), self.data);
+        let text = format!(
+            "tenure dev   up {}   Ctrl-C stops everything   {}",
+            clock(now),
+            self.data
+        );
         Line::new(Look::Bold, text)
     }
 }
@@ -141,8 +144,6 @@ fn services(state: &State) -> Vec<Line> {
         look,
         format!("  {nodes} nodes, {services} services, {instances} instances; {word}"),
     ));
-    let said = "  (healthy by the word of tenure dev: there are no agents in this version)";
-    lines.push(Line::new(Look::Dim, said));
     lines
 }
 
@@ -185,22 +186,31 @@ fn writes(seen: &Seen) -> Line {
     ))
 }
 
+/// What is said before anything has happened.
+const BEGINNING: &str =
+    "there are no agents in this version: instances are healthy by the word of tenure dev";
+
+/// The latest events, whole ones as far as there is room.
 fn events(view: &View, width: usize, room: usize) -> Vec<Line> {
-    if view.events.is_empty() {
-        return vec![Line::new(Look::Dim, "  (events come here)")];
+    let beginning = (Look::Dim, format!("00:00  {BEGINNING}"));
+    let told = view.events.iter();
+    let told = told.map(|(at, event)| (Look::Plain, format!("{}  {}", clock(*at), event.text())));
+    let all: Vec<(Look, String)> = std::iter::once(beginning).chain(told).collect();
+    let mut lines: Vec<Line> = Vec::new();
+    for (look, text) in all.iter().rev() {
+        let rows = wrapped(text, "  ", "         ", "", width);
+        if !lines.is_empty() && lines.len() + rows.len() > room {
+            break;
+        }
+        lines.splice(0..0, rows.into_iter().map(|row| Line::new(*look, row)));
     }
-    let mut rows = Vec::new();
-    for (at, event) in &view.events {
-        let text = format!("{}  {}", clock(*at), event.text());
-        rows.extend(wrapped(&text, "  ", "         ", "", width));
-    }
-    let skipped = rows.len().saturating_sub(room);
-    rows.into_iter().skip(skipped).map(Line::plain).collect()
+    lines.truncate(room);
+    lines
 }
 
 /// A command in as many rows as it needs, which a shell takes as one when they are pasted.
 fn broken(command: &str, width: usize) -> Vec<String> {
-    wrapped(command, "      ", "        ", " \\", width)
+    wrapped(command, "    ", "      ", " \\", width)
 }
 
 /// Text in rows of at most `width`, broken between words; a word that is longer stays whole.
@@ -208,8 +218,10 @@ fn wrapped(text: &str, first: &str, then: &str, mark: &str, width: usize) -> Vec
     let mut rows = Vec::new();
     let mut row = first.to_owned();
     let mut is_empty = true;
-    for word in text.split(' ') {
-        let length = row.chars().count() + 1 + word.chars().count() + mark.len();
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let mark_length = words.peek().map_or(0, |_| mark.len());
+        let length = row.chars().count() + 1 + word.chars().count() + mark_length;
         if !is_empty && length > width {
             rows.push(format!("{row}{mark}"));
             row = then.to_owned();
@@ -235,11 +247,11 @@ mod tests {
             "tenure --server 127.0.0.1:8352,127.0.0.1:8354 set-primary redis-server --to db-2";
         let rows = broken(command, 60);
         let wanted = [
-            "      tenure --server 127.0.0.1:8352,127.0.0.1:8354 \\",
-            "        set-primary redis-server --to db-2",
+            "    tenure --server 127.0.0.1:8352,127.0.0.1:8354 \\",
+            "      set-primary redis-server --to db-2",
         ];
         assert_eq!(rows, wanted);
-        assert_eq!(broken("tenure status", 60), ["      tenure status"]);
+        assert_eq!(broken("tenure status", 60), ["    tenure status"]);
     }
 
     #[test]
@@ -267,9 +279,7 @@ mod tests {
         };
         let lines = frame.lines(&view, &Seen::default(), Duration::from_secs(60));
         assert_eq!(lines.len(), 24);
-        assert_eq!(
-            lines.last(),
-            Some(&Line::new(Look::Dim, "Ctrl-C stops everything."))
-        );
+        let last = "    tenure apply -f /tmp/tenure-dev-abcdef/topology.toml --yes";
+        assert_eq!(lines.last(), Some(&Line::new(Look::Command, last)));
     }
 }

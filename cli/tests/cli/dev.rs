@@ -166,7 +166,9 @@ fn a_service_comes_and_goes() {
             ("primary queue", 0),
             ("status", 0),
             ("instance remove queue db-1", 1),
+            ("instance add queue db-2 10.0.2.2:5672", 0),
             ("service remove queue", 1),
+            ("instance remove queue db-2", 0),
             ("service update queue --loss available", 0),
             ("service list", 0),
         ],
@@ -178,6 +180,8 @@ fn a_service_comes_and_goes() {
         "{shown:#}"
     );
     assert_eq!(shown["health"], "degraded");
+    // The last instance is the primary, which goes with its service.
+    day(&dev, &[("service remove queue", 0), ("primary queue", 1)]);
 }
 
 #[test]
