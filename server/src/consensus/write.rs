@@ -52,11 +52,13 @@ type Outcomes = futures::stream::BoxStream<
     >,
 >;
 
-/// Outcomes come in the order of the batch.
+/// Outcomes come in the order of the batch. When consensus stops there is one error for all that are left.
 async fn deliver(
-    mut outcomes: Outcomes,
+    outcomes: Outcomes,
     answers: Vec<oneshot::Sender<Result<Outcome, ProposeError>>>,
 ) {
+    // It must not be asked again once it has ended.
+    let mut outcomes = outcomes.fuse();
     for answer in answers {
         let result = match outcomes.next().await {
             Some(Ok(Ok(done))) => Ok(done.response),
@@ -65,5 +67,27 @@ async fn deliver(
             None => Err(ProposeError::Unknown("consensus stopped".into())),
         };
         let _gone = answer.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    #[tokio::test]
+    async fn all_who_wait_are_answered_when_consensus_stops() {
+        let stopped = stream::unfold(Some(()), |left| async move {
+            left.map(|()| (Err(openraft::errors::Fatal::Stopped), None))
+        });
+        let (answers, waiting): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
+        deliver(stopped.boxed(), answers).await;
+        for outcome in waiting {
+            let outcome = outcome.await.expect("an answer");
+            assert!(
+                matches!(outcome, Err(ProposeError::Unknown(_))),
+                "{outcome:?}"
+            );
+        }
     }
 }
