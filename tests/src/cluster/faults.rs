@@ -1,6 +1,7 @@
 //! What is done to servers.
 
 use super::{Cluster, ClusterError, Doing, SETTLE_BOUND, until};
+use crate::process::ProcessError;
 
 impl Cluster {
     /// Starts a server, for the first time or again on its data.
@@ -56,22 +57,45 @@ impl Cluster {
         Ok(self.servers[at].process.terminate()?)
     }
 
-    /// Waits until a server that was asked to end, or that refuses to run, has ended. Answers with the end of its log.
+    /// Waits until a server that was asked to end, or that refuses to run, has ended. Answers with its exit code; none
+    /// when a signal ended it.
     ///
     /// # Errors
     /// [`ClusterError::TooLate`] when it goes on.
-    pub async fn wait_for_end(&mut self, at: usize) -> Result<String, ClusterError> {
+    pub async fn wait_for_end(&mut self, at: usize) -> Result<Option<i32>, ClusterError> {
         let server = &mut self.servers[at];
         let what = format!("the end of server {}", server.listed.id);
-        until(what, SETTLE_BOUND, async || match server.process.check() {
-            Err(_ended) => Ok(()),
-            Ok(()) if server.process.pid().is_none() => Ok(()),
+        let code = until(what, SETTLE_BOUND, async || match server.process.check() {
+            Err(ProcessError::Ended { status, .. }) => Ok(status.code()),
+            Err(error) => Err(error.to_string()),
             Ok(()) => Err("it runs".to_owned()),
         })
         .await?;
+        self.servers[at].doing = Doing::Down;
+        Ok(code)
+    }
+
+    /// Ends a server, running or not, that belongs to the cluster no more.
+    ///
+    /// # Errors
+    /// The system refused to end it.
+    pub fn discard(&mut self, at: usize) -> Result<(), ClusterError> {
         let server = &mut self.servers[at];
         server.doing = Doing::Down;
-        Ok(server.log_tail())
+        match server.process.check() {
+            Ok(()) => Ok(server.process.kill()?),
+            Err(ProcessError::Ended { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the data folder of a server that is down.
+    ///
+    /// # Errors
+    /// The folder cannot be removed.
+    pub fn wipe(&mut self, at: usize) -> Result<(), ClusterError> {
+        let data = self.servers[at].data();
+        std::fs::remove_dir_all(data).map_err(ClusterError::file("remove", data))
     }
 
     /// Whether no server ended by itself.

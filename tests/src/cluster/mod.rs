@@ -8,6 +8,7 @@ mod error;
 mod faults;
 mod group;
 pub mod load;
+pub mod pump;
 pub mod registers;
 pub mod server;
 mod wait;
@@ -28,6 +29,9 @@ use server::Common;
 
 /// How long a group may take to elect a leader, or a server to come back, on a machine that is busy.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(30);
+
+/// Set to anything, leaves the folder of a failed test where it is and says where that is.
+pub const KEEP: &str = "TENURE_TEST_KEEP";
 
 /// How a cluster under test is made.
 #[derive(Clone, Debug)]
@@ -196,13 +200,21 @@ impl Cluster {
                 self.thaw(at)?;
             }
         }
-        for at in self.running() {
-            self.servers[at].process.check()?;
-            self.servers[at].process.terminate()?;
-        }
-        for server in &mut self.servers {
-            server.process.finish().await?;
-            server.doing = Doing::Down;
+        self.check()?;
+        // The leader last: it would look for a successor among servers that are ending too.
+        let leader = self.leader().await.ok();
+        let (last, first): (Vec<usize>, Vec<usize>) = self
+            .running()
+            .into_iter()
+            .partition(|at| Some(*at) == leader);
+        for some in [first, last] {
+            for at in &some {
+                self.servers[*at].process.terminate()?;
+            }
+            for at in some {
+                self.servers[at].process.finish().await?;
+                self.servers[at].doing = Doing::Down;
+            }
         }
         self.check_logs()?;
         self.stopped = true;
@@ -237,22 +249,24 @@ fn listed(id: u64) -> Result<Listed, ClusterError> {
 }
 
 impl Drop for Cluster {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test has failed, and this says why"
+    )]
     fn drop(&mut self) {
         if self.stopped {
             return;
         }
         for server in &self.servers {
-            #[expect(
-                clippy::print_stderr,
-                reason = "the test has failed, and this says why"
-            )]
-            {
-                let (id, tail) = (server.listed.id, server.log_tail());
-                eprintln!(
-                    "--- the end of the log of server {id} ({:?}):\n{tail}",
-                    server.doing
-                );
-            }
+            let (id, tail) = (server.listed.id, server.log_tail());
+            eprintln!(
+                "--- the end of the log of server {id} ({:?}):\n{tail}",
+                server.doing
+            );
+        }
+        if std::env::var_os(KEEP).is_some() {
+            self.dir.disable_cleanup(true);
+            eprintln!("--- everything is kept in {}", self.dir.path().display());
         }
     }
 }

@@ -19,8 +19,13 @@ pub enum Doing {
     Down,
 }
 
-/// Openraft's word for a message that comes in while it is being stopped. It is logged as an error and is none.
-const WHILE_STOPPING: &str = "raft stopped";
+/// Openraft's words for calls that come in, or are under way, while it is being stopped. It logs them as errors and
+/// they are none.
+const WHILE_STOPPING: [&str; 3] = [
+    "raft stopped",
+    "rx recv error: channel closed",
+    "failed to receive from RaftCore: None",
+];
 
 /// One server.
 #[derive(Debug)]
@@ -48,7 +53,11 @@ pub(super) struct Common<'a> {
 impl Server {
     /// Writes the configuration; starts nothing.
     pub(super) fn prepare(common: &Common<'_>, listed: Listed) -> Result<Self, ClusterError> {
-        let name = format!("server-{}", listed.id);
+        let mut name = format!("server-{}", listed.id);
+        // An id can be tried a second time, by another server.
+        while common.dir.join(format!("{name}.toml")).exists() {
+            name.push_str("-again");
+        }
         let data = common.dir.join(&name);
         let config = common.dir.join(format!("{name}.toml"));
         let log = common.dir.join(format!("{name}.log"));
@@ -114,7 +123,7 @@ impl Server {
         let log = self.log()?;
         let is_trouble = |line: &&str| line.contains("ERROR") || line.contains("panicked at");
         let is_expected = |line: &&str| {
-            line.contains(WHILE_STOPPING)
+            WHILE_STOPPING.iter().any(|text| line.contains(text))
                 || expected.iter().any(|text| line.contains(text.as_str()))
         };
         let lines = log
