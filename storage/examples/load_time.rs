@@ -159,8 +159,8 @@ async fn write(store: &mut Store, entries: Vec<Entry>) -> Result<Duration, Box<d
     Ok(started.elapsed())
 }
 
-fn entry(index: u64, command: Option<Command>) -> Entry {
-    let payload = match command {
+fn entry(index: u64, wanted: Option<Command>) -> Entry {
+    let payload = match wanted {
         None => EntryPayload::Blank,
         Some(command) => {
             let envelope = Envelope {

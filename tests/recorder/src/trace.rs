@@ -50,11 +50,8 @@ impl<'a> Turn<'a> {
     fn count(&self) {
         static RECORDS: AtomicU64 = AtomicU64::new(0);
         if RECORDS.fetch_add(1, Ordering::Relaxed) + 1 >= self.watch.records {
-            system::call!(
-                libc::SYS_kill,
-                system::call!(libc::SYS_getpid),
-                libc::SIGKILL
-            );
+            let own = system::call!(libc::SYS_getpid);
+            system::call!(libc::SYS_kill, own, libc::SIGKILL);
         }
     }
 
