@@ -255,6 +255,8 @@ mod local {
     use tenure_tests::cluster::calls::local;
     use tenure_tests::cluster::registers::Written;
 
+    /// How long the writer waits for a server that may be frozen.
+    const PATIENCE: Duration = Duration::from_millis(300);
     const BOUNDS_MS: [u64; 4] = [150, 400, 1_000, 60_000];
 
     /// A local read that was answered.
@@ -301,6 +303,7 @@ mod local {
     }
 
     async fn write(run: Arc<Run>, register: Register, servers: Vec<Calls>) {
+        let servers: Vec<Calls> = servers.iter().map(|calls| calls.within(PATIENCE)).collect();
         let (mut at, mut version, mut value) = (0, register.initial.0, 0);
         while !run.stop.load(Ordering::Relaxed) {
             value += 1;

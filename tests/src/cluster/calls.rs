@@ -122,6 +122,7 @@ pub fn local(max_age: Duration) -> Option<v1::Consistency> {
 pub struct Calls {
     /// The server.
     pub server: ServerId,
+    bound: Duration,
     admin: AdminClient<Channel>,
     discovery: DiscoveryClient<Channel>,
 }
@@ -154,8 +155,18 @@ impl Calls {
             .connect_lazy();
         Self {
             server,
+            bound: CALL_BOUND,
             admin: AdminClient::new(channel.clone()),
             discovery: DiscoveryClient::new(channel),
+        }
+    }
+
+    /// The same server with another bound for the time that a read or a command may take.
+    #[must_use]
+    pub fn within(&self, bound: Duration) -> Self {
+        Self {
+            bound,
+            ..self.clone()
         }
     }
 
@@ -166,7 +177,7 @@ impl Calls {
     pub async fn raft_status(&self) -> Answer<v1::RaftStatusResponse> {
         let mut admin = self.admin.clone();
         bounded(
-            CALL_BOUND,
+            self.bound,
             admin.raft_status(Request::new(v1::RaftStatusRequest {})),
         )
         .await
@@ -204,7 +215,7 @@ impl Calls {
             command: Some(command),
         };
         let mut admin = self.admin.clone();
-        bounded(CALL_BOUND, admin.execute(Request::new(request))).await
+        bounded(self.bound, admin.execute(Request::new(request))).await
     }
 
     /// One instance.
@@ -227,7 +238,7 @@ impl Calls {
             consistency,
         };
         let mut discovery = self.discovery.clone();
-        bounded(CALL_BOUND, discovery.get_instance(Request::new(request))).await
+        bounded(self.bound, discovery.get_instance(Request::new(request))).await
     }
 
     /// Adds a server to the group.

@@ -11,6 +11,9 @@ use super::{Calls, Cluster, ClusterError, SETTLE_BOUND, until};
 use crate::linearizability::{Op, Operation};
 use crate::power_loss::chance::Chance;
 
+/// How long a client waits for a server that may be frozen, so that it goes on at the others.
+const PATIENCE: Duration = Duration::from_millis(400);
+
 /// An operation on one of the registers, and the server that was asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded {
@@ -51,7 +54,11 @@ impl Load {
         pause: Duration,
     ) -> Self {
         let shared = Arc::new(Shared {
-            servers: cluster.all_calls(),
+            servers: (cluster
+                .all_calls()
+                .iter()
+                .map(|calls| calls.within(PATIENCE)))
+            .collect(),
             registers: registers.to_vec(),
             origin: Instant::now(),
             pause,
