@@ -6,6 +6,7 @@ mod client;
 mod instance;
 mod node;
 mod pin;
+mod sentence;
 mod server;
 mod service;
 mod settings;
@@ -90,7 +91,7 @@ impl State {
     /// Adds to the history, and drops from it what is over the bound.
     fn remember(&mut self, envelope: &Envelope, hidden: &mut Vec<Key>) {
         let max = usize::try_from(self.settings.history_max).unwrap_or(usize::MAX);
-        if let Some(what) = sentence(&envelope.command) {
+        if let Some(what) = sentence::of(self, &envelope.command) {
             let entry = HistoryEntry {
                 revision: self.revision,
                 stamp: envelope.stamp,
@@ -163,61 +164,6 @@ fn batch(change: &mut Change<'_>, commands: &[Command]) -> Verdict {
         })?;
     }
     Ok(None)
-}
-
-/// What the history says of a command; None for what would drown it.
-fn sentence(command: &Command) -> Option<String> {
-    Some(match command {
-        Command::OpenClient
-        | Command::CloseClient { .. }
-        | Command::BindServer { .. }
-        | Command::ReportInstance { .. }
-        | Command::SetInSync { .. } => return None,
-        Command::SetSettings { .. } => "settings were changed".to_owned(),
-        Command::RaiseFeatureLevel { to, .. } => format!("feature level was raised to {to}"),
-        Command::AdmitServer { id, raft, .. } => format!("server {id} at {raft} was admitted"),
-        Command::RetireServer { id } => format!("server {id} was retired"),
-        Command::AddNode { name, .. } => format!("node {name} was added"),
-        Command::UpdateNode { node, .. } => format!("node {node} was changed"),
-        Command::JoinNode { node, .. } => format!("node {node} joined"),
-        Command::SetLifecycle {
-            node, to, reason, ..
-        } => format!("node {node} is {to}: {reason}"),
-        Command::RemoveNode { node, reason, .. } => format!("node {node} was removed: {reason}"),
-        Command::AddService { name, .. } => format!("service {name} was added"),
-        Command::UpdateService { name, .. } => format!("policy of {name} was changed"),
-        Command::RemoveService { name, .. } => format!("service {name} was removed"),
-        Command::AddInstance { service, node, .. } => format!("{service} was added on {node}"),
-        Command::UpdateInstance { service, node, .. } => format!("{service} on {node} was changed"),
-        Command::RemoveInstance { service, node, .. } => {
-            format!("{service} was removed from {node}")
-        }
-        Command::SetPrimary {
-            service,
-            to,
-            succeeds,
-            reason,
-            ..
-        } => {
-            format!("{to} became primary of {service} after epoch {succeeds}: {reason}")
-        }
-        Command::SetPin {
-            node, kind, reason, ..
-        } => {
-            format!("node {node} was pinned {kind}: {reason}")
-        }
-        Command::RemovePin { node, .. } => format!("pin of node {node} was taken away"),
-        Command::Batch(commands) => {
-            let all: Vec<String> = commands.iter().filter_map(sentence).collect();
-            let first = all.first()?;
-            let more = all.len().saturating_sub(1);
-            if more == 0 {
-                first.clone()
-            } else {
-                format!("{first}, and {more} more in one batch")
-            }
-        }
-    })
 }
 
 /// The node that a command speaks of, present or removed.
