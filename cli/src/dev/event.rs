@@ -106,7 +106,7 @@ impl Event {
                 how,
                 restart_after,
             } => format!(
-                "server {server} (pid {pid}) died: {how}; it is started again in {} s",
+                "server {server} (pid {pid}) died: {how}; restarted in {} s",
                 restart_after.as_secs()
             ),
             Self::Ready {
@@ -203,8 +203,8 @@ fn leads(
     if let Some(gap) = gap {
         text.push_str(&format!(", writes resumed after {} ms", millis(gap)));
     }
-    if let Some(found) = found {
-        text.push_str(&format!("; all {found} acknowledged writes are there"));
+    if found.is_some() {
+        text.push_str("; none lost");
     }
     text
 }
@@ -228,7 +228,7 @@ mod tests {
             gap: Some(Duration::from_millis(240)),
             found: Some(99),
         };
-        let text = "leader lost: server 2 leads now, writes resumed after 240 ms; all 99 acknowledged writes are there";
+        let text = "leader lost: server 2 leads now, writes resumed after 240 ms; none lost";
         assert_eq!(event.text(), text);
         let shape = serde_json::to_value(event.shape(Duration::from_secs(1))).unwrap();
         assert_eq!(

@@ -25,7 +25,7 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// All lines, with as many events as fit.
     pub fn lines(&self, view: &View, seen: &Seen, now: Duration) -> Vec<Line> {
-        let mut top = vec![self.title(now), Line::plain("")];
+        let mut top = vec![self.title(now)];
         top.extend(servers(view, now));
         top.push(Line::plain(""));
         top.extend(services(&seen.state));
@@ -40,6 +40,10 @@ impl Frame<'_> {
             bottom.push(Line::plain(format!("  {what}")));
             let rows = commands.iter().flat_map(|command| broken(command, width));
             bottom.extend(rows.map(|row| Line::new(Look::Command, row)));
+        }
+        if top.len() + bottom.len() >= height {
+            top.retain(|line| !line.is_blank());
+            bottom.retain(|line| !line.is_blank());
         }
         let room = height.saturating_sub(top.len() + bottom.len()).max(1);
         top.extend(events(view, width, room.min(EVENT_ROWS_MAX)));
@@ -187,8 +191,7 @@ fn writes(seen: &Seen) -> Line {
 }
 
 /// What is said before anything has happened.
-const BEGINNING: &str =
-    "there are no agents in this version: instances are healthy by the word of tenure dev";
+const BEGINNING: &str = "no agents in this version: dev itself says that instances are healthy";
 
 /// The latest events, whole ones as far as there is room.
 fn events(view: &View, width: usize, room: usize) -> Vec<Line> {

@@ -83,14 +83,9 @@ struct Dev {
 impl Dev {
     fn start(folder: Folder, no_view: bool, context: &Context) -> Result<Self, Failure> {
         let servers = endpoints(&folder)?;
-        let named: Vec<&str> = servers.iter().map(Endpoint::as_str).collect();
-        let named = named.join(",");
-        let is_default = SERVERS_DEFAULT
-            .split(',')
-            .any(|server| named.split(',').any(|one| one == server));
         let program = std::env::args_os().next();
-        let named = (!is_default).then_some(named.as_str());
-        let invocation = Invocation::new(program.as_deref(), named, &folder.topology());
+        let named = unless_default(&servers);
+        let invocation = Invocation::new(program.as_deref(), named.as_deref(), &folder.topology());
         let supervisor = Supervisor::start(&folder)?;
         output::remark(&format!(
             "starting {} server(s) in {}",
@@ -273,4 +268,18 @@ fn endpoints(folder: &Folder) -> Result<Vec<Endpoint>, Failure> {
         .ids()
         .map(|id| Endpoint::new(&api(id)).map_err(Failure::local))
         .collect()
+}
+
+/// Servers for a command to ask: none where it asks them anyway. A few are enough to find the others.
+fn unless_default(servers: &[Endpoint]) -> Option<String> {
+    const NAMED_MAX: usize = 3;
+    let named: Vec<&str> = servers
+        .iter()
+        .take(NAMED_MAX)
+        .map(Endpoint::as_str)
+        .collect();
+    let is_default = SERVERS_DEFAULT
+        .split(',')
+        .any(|server| named.contains(&server));
+    (!is_default).then(|| named.join(","))
 }

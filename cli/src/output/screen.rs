@@ -41,6 +41,11 @@ impl Line {
         Self::new(Look::Plain, text)
     }
 
+    /// Whether it only keeps others apart.
+    pub fn is_blank(&self) -> bool {
+        self.text.is_empty()
+    }
+
     fn drawn(&self, width: usize, coloured: bool) -> String {
         let text: String = escape(&self.text).chars().take(width).collect();
         let code = match self.look {
