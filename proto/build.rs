@@ -16,9 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(out.join("tenure.v1.fds.bin"), described.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".")
+        .btree_map(".")
         .compile_fds(described)?;
     tonic_prost_build::configure()
         .bytes(".")
+        .btree_map(".")
         .compile_fds(protox::compile(raft, ["proto"])?)?;
     Ok(())
 }

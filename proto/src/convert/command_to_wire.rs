@@ -5,7 +5,7 @@ use super::{
     field,
 };
 use crate::{NotOnWire, v1, v1::command::Kind};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::{
     Attributes, ClientId, Command, Endpoint, Epoch, Incarnation, Lifecycle, Member, NodeId,
     NodeName, NodeRef, Note, PinKind, Policy, Report, Revision, ServiceName, Zone,
@@ -117,7 +117,7 @@ to_wire! {
     Option<Zone> => String: |zone| field::zone_to_wire(zone.as_ref());
     Note => String: |note| note.as_str().to_owned();
     Endpoint => String: |endpoint| endpoint.as_str().to_owned();
-    Attributes => HashMap<String, String>: |attributes| field::attributes_to_wire(attributes);
+    Attributes => BTreeMap<String, String>: |attributes| field::attributes_to_wire(attributes);
     NodeRef => Option<v1::NodeRef>: |node| Some(node.into());
     Member => Option<v1::Member>: |member| Some((*member).into());
     Policy => Option<v1::Policy>: |policy| Some(policy.into());

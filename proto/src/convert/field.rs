@@ -1,10 +1,7 @@
 //! Parsing of single fields, so that each refusal names its field in the same way.
 
 use crate::ParseError;
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 use tenure_core::{Attributes, Endpoint, NodeName, Note, ServiceName, Zone};
 
 /// A message that must be there, parsed.
@@ -70,15 +67,13 @@ pub(super) fn zone(field: &str, value: &str) -> Result<Option<Zone>, ParseError>
 
 pub(super) fn attributes(
     field: &str,
-    pairs: HashMap<String, String>,
+    pairs: BTreeMap<String, String>,
 ) -> Result<Attributes, ParseError> {
-    let ordered: BTreeMap<String, String> = pairs.into_iter().collect();
-    text(field, Attributes::new(ordered))
+    text(field, Attributes::new(pairs))
 }
 
-pub(super) fn attributes_to_wire(attributes: &Attributes) -> HashMap<String, String> {
-    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    attributes.iter().map(owned).collect()
+pub(super) fn attributes_to_wire(attributes: &Attributes) -> BTreeMap<String, String> {
+    attributes.clone().into()
 }
 
 pub(super) fn zone_to_wire(zone: Option<&Zone>) -> String {
