@@ -179,14 +179,18 @@ fn what_cannot_be_read_is_refused() {
 fn a_port_in_use_is_named() {
     for what in ["raft", "api"] {
         let dir = tempfile::tempdir().expect("a temp folder");
-        let alone = Alone::new(1);
-        let address = if what == "raft" {
-            &alone.own.raft
+        let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        let address = taken.local_addr().expect("its address").to_string();
+        let mut alone = Alone::new(1);
+        let place = if what == "raft" {
+            &mut alone.own.raft
         } else {
-            &alone.own.api
+            &mut alone.own.api
         };
-        let _taken = TcpListener::bind(address).expect("the port is free so far");
+        place.clone_from(&address);
         let said = format!("cannot listen on {what}.listen = {address}");
-        attempt(&alone.config(&dir.path().join("data"))).check(CRITICAL, &[&said, "in use"]);
+        let config = alone.config(&dir.path().join("data"));
+        attempt(&config).check(CRITICAL, &[&said, "in use"]);
+        drop(taken);
     }
 }

@@ -1,12 +1,14 @@
 //! Strangers on the port that is for servers.
 
 use futures::stream;
+use tenure_core::Record;
 use tenure_proto::raft as pb;
 use tenure_proto::raft::link_request::Body;
 use tenure_proto::raft::raft_client::RaftClient;
 use tenure_proto::raft::snapshot_chunk::{Body as Chunk, Start};
 use tenure_tests::cluster::registers::add_node;
-use tenure_tests::cluster::{Cluster, Options};
+use tenure_tests::cluster::{Cluster, Options, SETTLE_BOUND, until};
+use tenure_tests::watches::content::{list, patient};
 use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -38,12 +40,28 @@ async fn link(client: &mut RaftClient<Channel>, identity: Option<pb::Identity>) 
         .expect_err("a stranger is not let in")
 }
 
+/// A cluster whose servers know each other by their data folders, which takes a moment after they have formed.
 async fn start() -> Cluster {
     let mut cluster = Cluster::start(Options::default()).await.expect("a cluster");
+    let client = patient(&cluster.endpoints()).await.expect("a client");
+    let bound =
+        |record: &Record| matches!(record, Record::Server(server) if server.store.is_some());
+    let known = until(
+        "all servers known by their folders",
+        SETTLE_BOUND,
+        async || {
+            let (_, records) = list(&client).await?;
+            match records.values().filter(|record| bound(record)).count() {
+                3 => Ok(()),
+                some => Err(format!("{some} are")),
+            }
+        },
+    );
+    known.await.expect("the leader binds each to its folder");
     cluster
         .wait_for_equal_digests()
         .await
-        .expect("all three are known by their folders");
+        .expect("all servers know");
     cluster
 }
 

@@ -71,7 +71,7 @@ pub enum ImageError {
     },
     /// The image is damaged, and the log does not reach back to its beginning.
     #[error(
-        "{damage}. It cannot be rebuilt here: the log begins after {purged}. Nothing was changed. \
+        "{damage}. It cannot be rebuilt here: the log begins after {purged}. Nothing was taken from the log. \
          Remove this server from the cluster and add it again with an empty folder and a new server id"
     )]
     CannotRebuild {
