@@ -205,7 +205,9 @@ fn cuts_after_kills<S: Subject>(
     (count, ways): (usize, fn(usize) -> Vec<Treatment>),
 ) -> Report {
     let mut total = Report::default();
-    for after in after_writes(&run.trace, count) {
+    // How the log groups its writes depends on the moment: another run may make fewer records.
+    let most = &run.trace[..run.trace.len() / 4 * 3];
+    for after in after_writes(most, count) {
         let run = traced_twice(load(), load_words, after, &[open]).unwrap();
         let since = |after| {
             if after < run.restart {
@@ -229,7 +231,7 @@ fn the_log_survives_a_power_cut_in_the_start_after_a_kill() {
         &log,
         &words,
         "log-open",
-        (if full() { 300 } else { 25 }, ways),
+        (if full() { 150 } else { 25 }, ways),
     );
     println!("log, in the start after a kill: {}", total.counts);
     assert_eq!(total.complaints, [""; 0]);

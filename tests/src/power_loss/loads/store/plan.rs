@@ -66,7 +66,7 @@ pub fn plan(seed: u64, length: usize, weight: Weight) -> Plan {
     author.purge();
     author.append();
     author.install();
-    author.calls.push(Call::Reopen);
+    author.reopen();
     author.append();
     author.purge();
     while author.calls.len() < length {
@@ -127,7 +127,7 @@ impl Author {
             13..=15 => self.purge(),
             16 => self.install(),
             17 => self.vote(),
-            _ => self.calls.push(Call::Reopen),
+            _ => self.reopen(),
         }
     }
 
@@ -182,6 +182,11 @@ impl Author {
         self.applied = self.ids.len();
         self.checkpoint = self.applied;
         self.purge_to(self.applied);
+    }
+
+    fn reopen(&mut self) {
+        self.calls.push(Call::Reopen);
+        self.applied = self.checkpoint;
     }
 
     fn entry(&mut self) -> Entry {
