@@ -37,11 +37,11 @@ impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         fs::create_dir_all(at).expect("a folder to mount on");
         let options = format!("size={SIZE_MIB}m");
-        let mut command = Command::new("mount");
-        command
+        let mut mounting = Command::new("mount");
+        mounting
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(at);
-        match command.output() {
+        match mounting.output() {
             Ok(output) if output.status.success() => Some(Self { at: at.to_owned() }),
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
