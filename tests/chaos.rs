@@ -1,14 +1,16 @@
 //! Nothing acknowledged is lost and nothing is applied twice while servers are killed, frozen and restarted.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tenure_client::{Client, Consistency, Options as ClientOptions};
-use tenure_core::{LogIndex, State};
+use tenure_client::{Client, Consistency, Error, Options as ClientOptions};
+use tenure_core::{LogIndex, NodeName, NodeRef, State};
 use tenure_tests::chaos::schedule::{Done, Schedule, heal};
 use tenure_tests::chaos::{Counts, Work, verdict};
-use tenure_tests::cluster::{Cluster, Keeping, Options};
+use tenure_tests::cluster::{Cluster, Keeping, Options, SETTLE_BOUND, until};
 use tenure_tests::power_loss::chance::Chance;
+use tokio::task::JoinSet;
 
 const ROUNDS: &str = "TENURE_CHAOS_ROUNDS";
 const SEED: &str = "TENURE_CHAOS_SEED";
@@ -157,4 +159,83 @@ fn report(rounds: u32, seed: u64, done: &Done, counts: &Counts) {
     if rounds >= ROUNDS_IN_GATE {
         assert!(unknown > 0, "no write had an unknown outcome");
     }
+}
+
+/// A server that wakes up to many cancelled calls closes the connection, with the answers to others that it has
+/// carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_is_told_that_nothing_happened_when_it_did() {
+    let one = Options {
+        servers: 1,
+        ..Options::default()
+    };
+    let mut cluster = Cluster::start(one).await.expect("a server");
+    let client = Client::connect(cluster.endpoints(), ClientOptions::default()).await;
+    let client = client.expect("a client");
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut writers = JoinSet::new();
+    for writer in 0..32 {
+        writers.spawn(write_nodes(client.clone(), writer, stop.clone()));
+    }
+    for round in 0..20 {
+        cluster.freeze(0).expect("frozen");
+        let impatient = (0..60).map(|at| {
+            let name = node_name("impatient", round, at);
+            let add = client.admin();
+            async move {
+                let add = add.add_node(name, None);
+                tokio::time::timeout(Duration::from_millis(20), add).await
+            }
+        });
+        futures::future::join_all(impatient).await;
+        cluster.thaw(0).expect("thawed");
+        let name = node_name("between", round, 0);
+        let what = "a write after the pause";
+        let added = until(what, SETTLE_BOUND, async || {
+            let added = client.admin().add_node(name.clone(), None).await;
+            match added {
+                Err(Error::Rejected(_)) | Ok(_) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        added.await.expect("the server goes on");
+    }
+    stop.store(true, Ordering::Relaxed);
+    let log = cluster.servers()[0].log().expect("its log");
+    println!("DEBUG limit {}", log.matches("reached limit").count());
+    let denied: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
+    let state = everything(&cluster, u64::MAX).await;
+    println!("DEBUG denied {} {:?}", denied.len(), denied.first());
+    for (name, words) in denied {
+        let there = state.find_node(&NodeRef::Name(name.clone()));
+        assert!(
+            there.is_none(),
+            "node {name} is there, and its client was told: {words}"
+        );
+    }
+    cluster.stop().await.expect("a clean end");
+}
+
+/// Adds nodes until told to stop. Answers with those that were said not to have been added.
+async fn write_nodes(
+    client: Client,
+    writer: u64,
+    stop: Arc<AtomicBool>,
+) -> Vec<(NodeName, String)> {
+    let mut denied = vec![];
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let name = node_name("writer", writer, number);
+        if let Err(error) = client.admin().add_node(name.clone(), None).await
+            && !error.may_have_happened()
+        {
+            denied.push((name, format!("{error:?}")));
+        }
+    }
+    denied
+}
+
+fn node_name(kind: &str, writer: u64, number: u64) -> NodeName {
+    NodeName::new(&format!("{kind}-{writer}-{number}")).expect("letters, digits and hyphens")
 }

@@ -14,22 +14,20 @@ pub type Version = u64;
 pub type Value = u64;
 
 /// What an operation asked, and what it was told.
+#[allow(missing_docs, reason = "the fields are named for what they are")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Read this version and value.
     Read(Version, Value),
     /// Wrote a value on condition of a version, and was told the new version.
-    #[allow(missing_docs)]
     Wrote {
         expected: Version,
         value: Value,
         version: Version,
     },
     /// Was told that the version was another one.
-    #[allow(missing_docs)]
     Refused { expected: Version, actual: Version },
     /// Was not told whether the conditional write happened.
-    #[allow(missing_docs)]
     Unknown { expected: Version, value: Value },
 }
 

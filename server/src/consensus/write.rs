@@ -53,10 +53,7 @@ type Outcomes = futures::stream::BoxStream<
 >;
 
 /// Outcomes come in the order of the batch. When consensus stops there is one error for all that are left.
-async fn deliver(
-    outcomes: Outcomes,
-    answers: Vec<oneshot::Sender<Result<Outcome, ProposeError>>>,
-) {
+async fn deliver(outcomes: Outcomes, answers: Vec<oneshot::Sender<Result<Outcome, ProposeError>>>) {
     // It must not be asked again once it has ended.
     let mut outcomes = outcomes.fuse();
     for answer in answers {

@@ -58,7 +58,7 @@ pub enum ImageError {
     /// The image and what is left of the log do not meet.
     #[error(
         "the image {} stands at {}, but the log begins after {purged}: the entries between them are \
-         gone. Nothing was changed. Remove this server from the cluster and add it again with an \
+         gone. Nothing was taken from the log. Remove this server from the cluster and add it again with an \
          empty folder and a new server id", path.display(), at(applied)
     )]
     BehindLog {

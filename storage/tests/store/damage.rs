@@ -10,20 +10,23 @@ use tenure_storage::types::log_id;
 
 use crate::fixture::{Fixture, a_world, add_node, copy_folder, data, entry, envelope, open};
 
-/// Runs this test binary again as the process that may die.
+/// The process that may die: an example of this package, which cargo builds together with the tests.
 fn child() -> Probe {
-    let arguments = ["--ignored", "--exact", "damage::probe_in_a_child"];
+    let own = std::env::current_exe().expect("this program");
+    let built = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("the folder of the build");
+    let program = built.join("examples").join("probe");
+    assert!(
+        program.is_file(),
+        "{} is built with the tests",
+        program.display()
+    );
     Probe::Command {
-        program: std::env::current_exe().expect("this program"),
-        args: arguments.into_iter().map(Into::into).collect(),
+        program,
+        args: vec![],
     }
-}
-
-#[test]
-#[ignore = "is started by other tests, with a folder as last argument"]
-fn probe_in_a_child() {
-    let folder = std::env::args_os().next_back().expect("folder");
-    tenure_storage::image::probe(Path::new(&folder)).expect("whole");
 }
 
 /// A store with an image and, when asked, a log that no longer has its beginning.

@@ -1,6 +1,6 @@
 //! Chains of conditional writes: each step rests on the one before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenure_client::{Client, Consistency, Error};
@@ -18,6 +18,8 @@ pub struct Account {
     pub current: (u64, u64),
     /// Values of steps with an unknown outcome that rest on the current version.
     pub open: BTreeSet<u64>,
+    /// Steps that rest on the current version and were said not to have happened, with the words.
+    pub denied: BTreeMap<u64, String>,
     /// Steps that were acknowledged, or seen after their outcome had been unknown.
     pub steps: u64,
 }
@@ -36,9 +38,13 @@ impl Account {
             self.step(version, value);
             return Ok(());
         }
+        let denied = self.denied.get(&value);
+        let denied = denied.map_or_else(String::new, |words| {
+            format!("; the client had been told that it did not happen: {words}")
+        });
         Err(format!(
             "chain of node {}: version {known} had value {expected}, steps {:?} were open, and version {version} with \
-             value {value} is there",
+             value {value} is there{denied}",
             self.register.node, self.open
         ))
     }
@@ -47,6 +53,7 @@ impl Account {
     fn step(&mut self, version: u64, value: u64) {
         self.current = (version, value);
         self.open.clear();
+        self.denied.clear();
         self.steps += 1;
     }
 }
@@ -56,6 +63,7 @@ pub(super) async fn run(shared: Arc<Shared>, client: Client, register: Register)
         current: register.initial,
         register,
         open: BTreeSet::new(),
+        denied: BTreeMap::new(),
         steps: 0,
     };
     let mut value = 0;
@@ -88,7 +96,7 @@ async fn step(shared: &Shared, client: &Client, account: &mut Account, value: u6
         Err(Error::Rejected(reject)) => {
             shared.violated(format!("chain of node {}: {reject}", account.register.node));
         }
-        Err(_) => {}
+        Err(error) => drop(account.denied.insert(value, format!("{error:?}"))),
     }
 }
 

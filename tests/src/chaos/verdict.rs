@@ -289,6 +289,7 @@ mod tests {
             },
             current: (5, 10),
             open: BTreeSet::from([11, 12]),
+            denied: BTreeMap::new(),
             steps: 10,
         };
         assert_eq!(chain.take(5, 10), Ok(()));
