@@ -38,7 +38,11 @@ fn judge_bare(status: &Status) -> Judged {
         | Code::Internal
         | Code::Cancelled
         | Code::DeadlineExceeded
-        | Code::Aborted => Judged::Broken {
+        | Code::Aborted
+        // A server that is shown many cancelled requests at once, as after a long pause, closes the
+        // connection with "enhance your calm": requests that it has taken are answered so too.
+        | Code::ResourceExhausted
+        | Code::DataLoss => Judged::Broken {
             sent: !is_connect_error(status),
             why,
         },
@@ -47,11 +51,9 @@ fn judge_bare(status: &Status) -> Judged {
         | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
-        | Code::ResourceExhausted
         | Code::FailedPrecondition
         | Code::OutOfRange
         | Code::Unimplemented
-        | Code::DataLoss
         | Code::Unauthenticated => Judged::Final(Error::Refused {
             reason: Refusal::Other,
             detail: why,
@@ -178,6 +180,10 @@ mod tests {
         ));
         let cut = Status::unavailable("connection reset");
         assert!(matches!(judge(&cut), Judged::Broken { sent: true, .. }));
+        let calm = Status::resource_exhausted(
+            "h2 protocol error: connection error received: enhance your calm",
+        );
+        assert!(matches!(judge(&calm), Judged::Broken { sent: true, .. }));
         let unknown = status(Code::Unknown, because(Reason::OutcomeUnknown, "x"));
         assert!(matches!(judge(&unknown), Judged::Broken { sent: true, .. }));
         assert!(matches!(
