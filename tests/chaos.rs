@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tenure_client::{Client, Consistency, Error, Options as ClientOptions};
-use tenure_core::{LogIndex, NodeName, NodeRef, State};
+use tenure_core::{LogIndex, NodeName, State};
 use tenure_tests::chaos::schedule::{Done, Schedule, heal};
 use tenure_tests::chaos::{Counts, Work, verdict};
 use tenure_tests::cluster::{Cluster, Keeping, Options, SETTLE_BOUND, until};
@@ -161,10 +161,10 @@ fn report(rounds: u32, seed: u64, done: &Done, counts: &Counts) {
     }
 }
 
-/// A server that wakes up to many cancelled calls closes the connection, with the answers to others that it has
-/// carried out.
+/// A server that wakes up to many cancelled calls closes the connection ("enhance your calm"). Other calls on it may have
+/// been carried out.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_client_is_told_that_nothing_happened_when_it_did() {
+async fn no_client_is_told_that_nothing_happened_when_it_may_have() {
     let one = Options {
         servers: 1,
         ..Options::default()
@@ -177,51 +177,53 @@ async fn no_client_is_told_that_nothing_happened_when_it_did() {
     for writer in 0..32 {
         writers.spawn(write_nodes(client.clone(), writer, stop.clone()));
     }
-    for round in 0..20 {
+    for round in 0..40 {
         cluster.freeze(0).expect("frozen");
-        let impatient = (0..60).map(|at| {
-            let name = node_name("impatient", round, at);
-            let add = client.admin();
-            async move {
-                let add = add.add_node(name, None);
-                tokio::time::timeout(Duration::from_millis(20), add).await
-            }
-        });
-        futures::future::join_all(impatient).await;
+        be_impatient(&client, round).await;
         cluster.thaw(0).expect("thawed");
         let name = node_name("between", round, 0);
-        let what = "a write after the pause";
-        let added = until(what, SETTLE_BOUND, async || {
-            let added = client.admin().add_node(name.clone(), None).await;
-            match added {
+        let added = until(
+            "a write after the pause",
+            SETTLE_BOUND,
+            async || match client.admin().add_node(name.clone(), None).await {
                 Err(Error::Rejected(_)) | Ok(_) => Ok(()),
                 Err(error) => Err(error.to_string()),
-            }
-        });
+            },
+        );
         added.await.expect("the server goes on");
     }
     stop.store(true, Ordering::Relaxed);
+    let denied: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
+    // Every write was sent to a server that takes writes: whoever was not answered cannot know.
+    assert!(
+        denied.is_empty(),
+        "{} writes were said not to have happened: {}",
+        denied.len(),
+        denied[0]
+    );
     let log = cluster.servers()[0].log().expect("its log");
-    println!("DEBUG limit {}", log.matches("reached limit").count());
-    let denied: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
-    let state = everything(&cluster, u64::MAX).await;
-    println!("DEBUG denied {} {:?}", denied.len(), denied.first());
-    for (name, words) in denied {
-        let there = state.find_node(&NodeRef::Name(name.clone()));
-        assert!(
-            there.is_none(),
-            "node {name} is there, and its client was told: {words}"
-        );
-    }
+    assert!(
+        log.contains("pending-accept streams reached limit"),
+        "no connection was closed:\n{log}"
+    );
     cluster.stop().await.expect("a clean end");
 }
 
-/// Adds nodes until told to stop. Answers with those that were said not to have been added.
-async fn write_nodes(
-    client: Client,
-    writer: u64,
-    stop: Arc<AtomicBool>,
-) -> Vec<(NodeName, String)> {
+/// Many calls that are given up before they can be answered.
+async fn be_impatient(client: &Client, round: u64) {
+    let calls =
+        (0..60).map(|at| {
+            let name = node_name("impatient", round, at);
+            let admin = client.admin();
+            async move {
+                tokio::time::timeout(Duration::from_millis(20), admin.add_node(name, None)).await
+            }
+        });
+    futures::future::join_all(calls).await;
+}
+
+/// Adds nodes until told to stop. Answers with what it was told of those that were said not to have been added.
+async fn write_nodes(client: Client, writer: u64, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut denied = vec![];
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -230,7 +232,7 @@ async fn write_nodes(
         if let Err(error) = client.admin().add_node(name.clone(), None).await
             && !error.may_have_happened()
         {
-            denied.push((name, format!("{error:?}")));
+            denied.push(format!("node {name}: {error:?}"));
         }
     }
     denied
