@@ -18,12 +18,18 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Runs `tests/chaos.rs` with `TENURE_CHAOS_ROUNDS` and `TENURE_CHAOS_SEED`.
+    /// Runs `tests/chaos.rs` with `TENURE_CHAOS_ROUNDS` and `TENURE_CHAOS_SEED`, and, unless a seed
+    /// asks for one run again, `tests/membership.rs` with a server that is away for 100,000 entries.
     ///
     /// # Errors
     /// When a round fails; its output names the seed.
     pub fn run(&self) -> Result<(), Failure> {
-        timed("chaos", || self.command().stage("chaos"))
+        timed("chaos", || self.command().stage("chaos"))?;
+        if self.seed.is_some() {
+            return Ok(());
+        }
+        let away = one_test("tenure-tests", "membership").env("TENURE_AWAY_ENTRIES", "100000");
+        timed("membership", || away.stage("membership"))
     }
 
     fn command(&self) -> Cargo {
