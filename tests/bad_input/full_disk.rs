@@ -88,6 +88,11 @@ impl Drop for SmallDisk {
         // Lazily, so that a server that a failed test left running does not keep it.
         let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
         assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+        // The cluster's own folder could not be removed while this was mounted in it. Where the cluster is
+        // still there neither is empty, and it removes them itself.
+        for emptied in self.at.ancestors().take(2) {
+            let _not_empty = fs::remove_dir(emptied);
+        }
     }
 }
 
