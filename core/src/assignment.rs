@@ -15,8 +15,12 @@ pub struct Assignment {
     pub epoch: Epoch,
     /// One more whenever a change was allowed to drop acknowledged writes.
     pub loss: Loss,
-    /// The instances known to hold every acknowledged write; the primary is one of them.
+    /// The instances that hold every write acknowledged before this set was stated; the primary is one
+    /// of them. Of what is acknowledged since, each write is on as many of the others (and of those
+    /// that are syncing) as the policy's `write_acks`.
     pub in_sync: BTreeSet<NodeId>,
+    /// The instances that follow the primary and may acknowledge writes, but may lack older ones.
+    pub syncing: BTreeSet<NodeId>,
     /// Why it was last changed.
     pub reason: Note,
     /// When it was last changed.
@@ -33,8 +37,35 @@ impl Assignment {
             epoch: Epoch(0),
             loss: Loss(0),
             in_sync: BTreeSet::new(),
+            syncing: BTreeSet::new(),
             reason: Note::default(),
             modified: at,
         }
+    }
+
+    /// Whoever may acknowledge a write to the primary, the primary itself not among them.
+    pub fn acknowledgers(&self) -> impl Iterator<Item = NodeId> {
+        let primary = self.primary.map(|primary| primary.node);
+        let all = self.in_sync.union(&self.syncing).copied();
+        all.filter(move |node| Some(*node) != primary)
+    }
+
+    /// Whether the most advanced of those heard from holds every acknowledged write, when they have
+    /// said how far they have got after the primary was fenced.
+    ///
+    /// A write acknowledged since the in-sync set was stated is on `write_acks` of those who may
+    /// acknowledge: of more than all but so many, one has it. An older one is on every member of the
+    /// in-sync set: one of those must be among them. Positions of one history are prefixes of one
+    /// another, so the most advanced has what any of them has.
+    #[must_use]
+    pub fn proves_complete(&self, heard: &BTreeSet<NodeId>, write_acks: u32) -> bool {
+        let acks = usize::try_from(write_acks).unwrap_or(usize::MAX);
+        let may_acknowledge: BTreeSet<NodeId> = self.acknowledgers().collect();
+        let counted = heard.intersection(&may_acknowledge).count();
+        acks > 0
+            && counted.saturating_add(acks) > may_acknowledge.len()
+            && heard
+                .intersection(&may_acknowledge)
+                .any(|node| self.in_sync.contains(node))
     }
 }

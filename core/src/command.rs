@@ -2,8 +2,9 @@
 //! that a repeated or late one is rejected instead of undoing what came between.
 
 use crate::{
-    Attributes, ClientId, Endpoint, Epoch, Lifecycle, Member, NodeId, NodeName, Note, PinKind,
-    Policy, Report, RequestId, Revision, ServerId, ServiceName, Timestamp, Zone,
+    Account, Attributes, Automation, ClientId, Endpoint, Epoch, Lifecycle, Member, NodeId,
+    NodeName, Note, PinKind, Policy, Report, RequestId, Revision, Scope, ServerId, ServiceName,
+    Timeline, Timestamp, Zone,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
@@ -237,6 +238,87 @@ pub enum Command {
         /// Revision of the pin.
         expected: Revision,
     },
+    /// Changes how the cluster decides by itself.
+    SetAutomation {
+        /// Revision of what it was decided on; 0 while nothing was ever set.
+        expected: Revision,
+        /// The new settings.
+        automation: Automation,
+    },
+    /// Sets or replaces a pause: nothing automatic happens.
+    SetPause {
+        /// For what.
+        scope: Scope,
+        /// Revision of the pause to replace; None when there is none.
+        expected: Option<Revision>,
+        /// Until when.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Note,
+    },
+    /// Takes a pause away.
+    RemovePause {
+        /// For what.
+        scope: Scope,
+        /// Revision of the pause.
+        expected: Revision,
+    },
+    /// A change of primary that rests on evidence and on a fence, with its receipt.
+    Promote {
+        /// The service.
+        service: ServiceName,
+        /// Who is to be primary, in the life in which it was chosen.
+        to: Member,
+        /// The epoch it was decided on.
+        succeeds: Epoch,
+        /// Who is known to hold what the new primary holds; the new primary is one of them.
+        in_sync: BTreeSet<NodeId>,
+        /// Who is to follow the new primary and may acknowledge its writes besides.
+        syncing: BTreeSet<NodeId>,
+        /// What it rests on.
+        account: Account,
+        /// Why, in a sentence.
+        reason: Note,
+    },
+    /// States who holds every acknowledged write, and who may acknowledge besides. Must be committed
+    /// before an instance follows the primary, and only after one that is left out was detached.
+    SetMembers {
+        /// The service.
+        service: ServiceName,
+        /// The epoch in which it holds.
+        epoch: Epoch,
+        /// Revision of the assignment it was decided on.
+        expected: Revision,
+        /// The in-sync set, the primary among them.
+        in_sync: BTreeSet<NodeId>,
+        /// Who may acknowledge besides.
+        syncing: BTreeSet<NodeId>,
+    },
+    /// Adds the later steps to a receipt. Repeating it changes nothing.
+    CompleteReceipt {
+        /// The service.
+        service: ServiceName,
+        /// The receipt's epoch.
+        epoch: Epoch,
+        /// When the steps were done; those that the receipt has already stay as they are.
+        timeline: Timeline,
+    },
+    /// Notes in a receipt what became of the old primary when it returned.
+    NoteReturn {
+        /// The service.
+        service: ServiceName,
+        /// The receipt's epoch.
+        epoch: Epoch,
+        /// The verdict, and where its tail was saved.
+        returned: Note,
+    },
+    /// An operator has taken note of a change of primary: automatic failovers are allowed again.
+    Acknowledge {
+        /// The service.
+        service: ServiceName,
+        /// The epoch that he has seen.
+        epoch: Epoch,
+    },
     /// Several commands, all or none. They do not nest.
     Batch(Vec<Command>),
 }
@@ -245,7 +327,40 @@ impl Command {
     /// The feature level from which on it may be used.
     #[must_use]
     pub fn feature_level(&self) -> u32 {
-        1
+        match self {
+            Self::SetAutomation { .. }
+            | Self::SetPause { .. }
+            | Self::RemovePause { .. }
+            | Self::Promote { .. }
+            | Self::SetMembers { .. }
+            | Self::CompleteReceipt { .. }
+            | Self::NoteReturn { .. }
+            | Self::Acknowledge { .. } => 2,
+            Self::OpenClient
+            | Self::CloseClient { .. }
+            | Self::SetSettings { .. }
+            | Self::RaiseFeatureLevel { .. }
+            | Self::AdmitServer { .. }
+            | Self::BindServer { .. }
+            | Self::RetireServer { .. }
+            | Self::AddNode { .. }
+            | Self::UpdateNode { .. }
+            | Self::JoinNode { .. }
+            | Self::SetLifecycle { .. }
+            | Self::RemoveNode { .. }
+            | Self::AddService { .. }
+            | Self::UpdateService { .. }
+            | Self::RemoveService { .. }
+            | Self::AddInstance { .. }
+            | Self::UpdateInstance { .. }
+            | Self::RemoveInstance { .. }
+            | Self::ReportInstance { .. }
+            | Self::SetPrimary { .. }
+            | Self::SetInSync { .. }
+            | Self::SetPin { .. }
+            | Self::RemovePin { .. }
+            | Self::Batch(_) => 1,
+        }
     }
 }
 

@@ -19,9 +19,13 @@
 //! | I14 | the feature level never falls | |
 //! | I15 | policies, settings and weights are within their ranges | |
 //! | I16 | what is derived equals what the records say | |
+//! | I17 | nobody is both in sync and syncing, and who is syncing has an instance | 3 |
+//! | I18 | a receipt is of an epoch that was reached, names a fence proof that fits, and a lossy one raised the loss number; receipts and pauses stay within their bounds | 2, 4 |
+//! | I19 | every pause is of what is there | |
 
 use crate::{
-    Applied, Assignment, Event, Key, Kind, Lifecycle, Outcome, Record, ServerStatus, State, limits,
+    Applied, Assignment, Event, FenceProof, Key, Kind, Lifecycle, Outcome, Record, Scope,
+    ServerStatus, State, limits,
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -61,6 +65,8 @@ pub fn check(state: &State) -> Vec<Violation> {
     assignments(state, &mut found);
     instances(state, &mut found);
     bounds(state, &mut found);
+    receipts(state, &mut found);
+    pauses(state, &mut found);
     revisions(state, &mut found);
     derived(state, &mut found);
     found.0
@@ -147,6 +153,12 @@ fn assignments(state: &State, found: &mut Found) {
         found.check(4, all_placed && now.in_sync.contains(&primary.node), || {
             format!("{now:?}")
         });
+        let apart = now.in_sync.is_disjoint(&now.syncing);
+        let syncing = now.syncing.iter();
+        let known = syncing.filter(|node| state.instance(name, **node).is_some());
+        found.check(17, apart && known.count() == now.syncing.len(), || {
+            format!("{now:?}")
+        });
         found.check(4, now.in_sync.len() <= limits::IN_SYNC_MAX, || {
             format!("{name}: {} in sync", now.in_sync.len())
         });
@@ -217,6 +229,38 @@ fn bounds(state: &State, found: &mut Found) {
     }
 }
 
+fn receipts(state: &State, found: &mut Found) {
+    for (name, of_service) in &state.receipts {
+        let bounded = of_service.len() <= limits::RECEIPTS_PER_SERVICE_MAX;
+        found.check(18, bounded, || {
+            format!("{name}: {} receipts", of_service.len())
+        });
+        let reached = state.assignments.get(name);
+        for receipt in of_service.values() {
+            let of_past = reached.is_some_and(|now| receipt.epoch <= now.epoch);
+            let nobody = matches!(receipt.account.fence, FenceProof::Nobody);
+            let lossy = !receipt.account.completeness.is_lossless();
+            let counted = reached.is_some_and(|now| !lossy || now.loss.0 > 0);
+            let fits = nobody == receipt.from.is_none();
+            found.check(18, of_past && fits && counted, || format!("{receipt:?}"));
+        }
+    }
+}
+
+fn pauses(state: &State, found: &mut Found) {
+    found.check(18, state.pauses.len() <= limits::PAUSES_MAX, || {
+        format!("{} pauses", state.pauses.len())
+    });
+    for scope in state.pauses.keys() {
+        let there = match scope {
+            Scope::Cluster => true,
+            Scope::Service(name) => state.services.contains_key(name),
+            Scope::Node(node) => state.nodes.get(node).is_some_and(|node| node.is_present()),
+        };
+        found.check(19, there, || format!("{scope}"));
+    }
+}
+
 fn revisions(state: &State, found: &mut Found) {
     found.check(9, state.revision.0 <= state.applied.0, || {
         format!("revision {} after index {}", state.revision, state.applied)
@@ -230,6 +274,9 @@ fn revisions(state: &State, found: &mut Found) {
             Record::Assignment(assignment) => assignment.modified,
             Record::Instance(instance) => instance.modified,
             Record::Pin(pin) => pin.modified,
+            Record::Automation(automation) => automation.modified,
+            Record::Pause(pause) => pause.modified,
+            Record::Receipt(_) => continue,
             Record::History(entry) => entry.revision,
             Record::Client(client) => {
                 found.check(9, client.last_active <= state.applied, || {

@@ -17,11 +17,14 @@
     clippy::too_many_lines
 )]
 
+pub mod agent;
 mod apply;
 mod assignment;
+mod automation;
 mod change;
 mod client;
 mod command;
+pub mod controller;
 mod digest;
 mod event;
 mod history;
@@ -32,13 +35,16 @@ pub mod limits;
 mod name;
 mod node;
 mod outcome;
+mod pause;
 mod pin;
 mod planner;
 mod policy;
+mod receipt;
 mod record;
 mod reject;
 mod server;
 mod service;
+mod session;
 mod settings;
 mod state;
 mod status;
@@ -48,6 +54,7 @@ mod view;
 mod watch;
 
 pub use assignment::Assignment;
+pub use automation::{Automation, ControlLoss};
 pub use client::{Client, RequestId};
 pub use command::{Command, Envelope, NodeRef};
 pub use digest::Digest;
@@ -58,19 +65,25 @@ pub use instance::{Health, Instance, Position, Report, Role};
 pub use name::{NameError, NodeName, ServiceName, Zone};
 pub use node::{Lifecycle, Node};
 pub use outcome::{Applied, Created, Done, Outcome};
+pub use pause::{Pause, Scope};
 pub use pin::{Pin, PinKind};
 pub use planner::topology::{
     self, Plan, Step, Topology, TopologyInstance, TopologyNode, TopologyService,
 };
 pub use policy::{CopiesPolicy, Kind, LossPolicy, PeersPolicy, Policy, PolicyError, PrimaryPolicy};
+pub use receipt::{Account, Cause, Completeness, Considered, FenceProof, Phase, Receipt, Timeline};
 pub use record::{Key, Record};
 pub use reject::{Reject, RejectCode};
 pub use server::{ServerRecord, ServerStatus};
 pub use service::Service;
+pub use session::{
+    Directive, Fellow, Grant, Heartbeat, PledgeRequest, Presence, Rejoin, Returned, Sign, Standing,
+    Surveyed, Wanted,
+};
 pub use settings::Settings;
 pub use state::State;
 pub use status::{Finding, Severity};
 pub use text::{Attributes, Endpoint, Note, TextError};
-pub use time::{Millis, Timestamp};
+pub use time::{Millis, Moment, Timestamp};
 pub use view::{Filter, RecordKind};
 pub use watch::{Batch, Compacted, Ring};

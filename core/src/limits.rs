@@ -32,8 +32,17 @@ pub const CLIENT_WINDOW_MAX: usize = 512;
 /// All text (subjects and details of rejects) in the answers kept for one client, in bytes. With
 /// [`CLIENT_WINDOW_MAX`] it keeps a client's record within one stored row of 64 KiB.
 pub const CLIENT_TEXT_BYTES_MAX: usize = 24 * 1024;
+/// Most pauses at a time.
+pub const PAUSES_MAX: usize = 10_000;
+/// Most receipts kept for one service; the oldest go first.
+pub const RECEIPTS_PER_SERVICE_MAX: usize = 32;
+/// Most sentences of evidence in one receipt.
+pub const EVIDENCE_MAX: usize = 16;
+/// Most candidates named in one receipt. With [`EVIDENCE_MAX`] it keeps a receipt within one stored row.
+pub const CONSIDERED_MAX: usize = 32;
 /// Largest weight of a node. Weights are relative, 100 is usual.
 pub const WEIGHT_MAX: u32 = 100_000;
 
 const _: () = assert!(ATTRIBUTE_VALUE_BYTES_MAX < ATTRIBUTES_BYTES_MAX);
+const _: () = assert!((EVIDENCE_MAX + 2 * CONSIDERED_MAX + 2) * NOTE_BYTES_MAX < 48 * 1024);
 const _: () = assert!(2 * NOTE_BYTES_MAX < CLIENT_TEXT_BYTES_MAX);

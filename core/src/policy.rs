@@ -133,7 +133,7 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-fn within(name: &str, value: u64, least: u64, most: u64) -> Result<(), PolicyError> {
+pub(crate) fn within(name: &str, value: u64, least: u64, most: u64) -> Result<(), PolicyError> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {

@@ -1,8 +1,8 @@
 //! The state as rows: what watchers are sent, what checkpoints write and what snapshots carry.
 
 use crate::{
-    Assignment, Client, ClientId, HistoryEntry, Instance, Node, NodeId, Pin, Revision, ServerId,
-    ServerRecord, Service, ServiceName, Settings,
+    Assignment, Automation, Client, ClientId, Epoch, HistoryEntry, Instance, Node, NodeId, Pause,
+    Pin, Receipt, Revision, Scope, ServerId, ServerRecord, Service, ServiceName, Settings,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
@@ -29,21 +29,33 @@ pub enum Key {
     History(Revision),
     /// A client's registration.
     Client(ClientId),
+    /// How the cluster decides by itself.
+    Automation,
+    /// A pause.
+    Pause(Scope),
+    /// The receipt of a change of primary.
+    Receipt(ServiceName, Epoch),
 }
 
 impl Key {
     /// Whether watchers are told of it, and whether it counts for the revision.
     #[must_use]
     pub fn is_visible(&self) -> bool {
-        !matches!(self, Self::History(_) | Self::Client(_))
+        !matches!(self, Self::History(_) | Self::Client(_) | Self::Receipt(..))
     }
 
     /// The service that the record belongs to, if it belongs to one.
     #[must_use]
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Service(name) | Self::Assignment(name) | Self::Instance(name, _) => Some(name),
-            Self::Settings
+            Self::Service(name)
+            | Self::Assignment(name)
+            | Self::Instance(name, _)
+            | Self::Receipt(name, _)
+            | Self::Pause(Scope::Service(name)) => Some(name),
+            Self::Automation
+            | Self::Pause(Scope::Cluster | Scope::Node(_))
+            | Self::Settings
             | Self::Server(_)
             | Self::Node(_)
             | Self::Pin(_)
@@ -65,6 +77,9 @@ impl fmt::Display for Key {
             Self::Pin(node) => write!(f, "pin of node {node}"),
             Self::History(revision) => write!(f, "history at {revision}"),
             Self::Client(id) => write!(f, "client {id}"),
+            Self::Automation => write!(f, "automation"),
+            Self::Pause(scope) => write!(f, "pause of {scope}"),
+            Self::Receipt(service, epoch) => write!(f, "receipt of {service} at epoch {epoch}"),
         }
     }
 }
@@ -90,6 +105,12 @@ pub enum Record {
     History(Arc<HistoryEntry>),
     /// A client's registration.
     Client(Arc<Client>),
+    /// How the cluster decides by itself.
+    Automation(Arc<Automation>),
+    /// A pause.
+    Pause(Arc<Pause>),
+    /// The receipt of a change of primary.
+    Receipt(Arc<Receipt>),
 }
 
 impl Record {
@@ -106,6 +127,9 @@ impl Record {
             Self::Pin(pin) => Key::Pin(pin.node),
             Self::History(entry) => Key::History(entry.revision),
             Self::Client(client) => Key::Client(client.id),
+            Self::Automation(_) => Key::Automation,
+            Self::Pause(pause) => Key::Pause(pause.scope.clone()),
+            Self::Receipt(receipt) => Key::Receipt(receipt.service.clone(), receipt.epoch),
         }
     }
 }

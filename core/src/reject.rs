@@ -98,6 +98,10 @@ codes! {
     NotInBatch = 27, "cannot stand in a batch";
     /// The policy forbids losing acknowledged writes.
     LossForbidden = 28, "may not lose acknowledged writes by its policy";
+    /// The change rests on no fence proof that fits.
+    NotFenced = 29, "is not proven to be fenced";
+    /// Those heard from do not prove that nothing acknowledged is missing.
+    NotProven = 30, "is not proven to hold every acknowledged write";
 }
 
 /// Committed, but nothing changed: the reason, with the values that disagree.

@@ -19,7 +19,7 @@ pub struct Settings {
 
 impl Settings {
     /// The level up to which this build understands commands.
-    pub const FEATURE_LEVEL_SUPPORTED: u32 = 1;
+    pub const FEATURE_LEVEL_SUPPORTED: u32 = 2;
 
     /// Checks the ranges.
     ///

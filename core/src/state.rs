@@ -1,8 +1,9 @@
 //! The replicated state: all records, and what is derived from them.
 
 use crate::{
-    Assignment, Client, ClientId, HistoryEntry, Instance, Key, LogIndex, Node, NodeId, NodeName,
-    NodeRef, Pin, Record, Revision, ServerId, ServerRecord, Service, ServiceName, Settings,
+    Assignment, Automation, Client, ClientId, Epoch, HistoryEntry, Instance, Key, LogIndex, Node,
+    NodeId, NodeName, NodeRef, Pause, Pin, Receipt, Record, Revision, Scope, ServerId,
+    ServerRecord, Service, ServiceName, Settings,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,9 @@ pub struct State {
     pub(crate) pins: BTreeMap<NodeId, Arc<Pin>>,
     pub(crate) history: BTreeMap<Revision, Arc<HistoryEntry>>,
     pub(crate) clients: BTreeMap<ClientId, Arc<Client>>,
+    pub(crate) automation: Arc<Automation>,
+    pub(crate) pauses: BTreeMap<Scope, Arc<Pause>>,
+    pub(crate) receipts: BTreeMap<ServiceName, BTreeMap<Epoch, Arc<Receipt>>>,
     pub(crate) derived: Derived,
 }
 
@@ -120,6 +124,35 @@ impl State {
         &self.clients
     }
 
+    /// How the cluster decides by itself.
+    #[must_use]
+    pub fn automation(&self) -> &Arc<Automation> {
+        &self.automation
+    }
+
+    /// Pauses by scope.
+    #[must_use]
+    pub fn pauses(&self) -> &BTreeMap<Scope, Arc<Pause>> {
+        &self.pauses
+    }
+
+    /// Receipts of a service, oldest first.
+    pub fn receipts(
+        &self,
+        service: &ServiceName,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Receipt>> {
+        self.receipts
+            .get(service)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// The receipt of the change of primary that began an epoch.
+    #[must_use]
+    pub fn receipt(&self, service: &ServiceName, epoch: Epoch) -> Option<&Arc<Receipt>> {
+        self.receipts.get(service)?.get(&epoch)
+    }
+
     /// Services with an instance on a node.
     pub fn services_on(&self, node: NodeId) -> impl Iterator<Item = &ServiceName> {
         self.derived.services_on.get(&node).into_iter().flatten()
@@ -149,6 +182,11 @@ impl State {
             Key::Pin(node) => self.pins.get(node).cloned().map(Record::Pin),
             Key::History(revision) => self.history.get(revision).cloned().map(Record::History),
             Key::Client(id) => self.clients.get(id).cloned().map(Record::Client),
+            Key::Automation => self.set_automation().map(Record::Automation),
+            Key::Pause(scope) => self.pauses.get(scope).cloned().map(Record::Pause),
+            Key::Receipt(service, epoch) => {
+                self.receipt(service, *epoch).cloned().map(Record::Receipt)
+            }
         }
     }
 
@@ -172,6 +210,12 @@ impl State {
             Record::Pin(pin) => drop(self.pins.insert(pin.node, pin)),
             Record::History(entry) => drop(self.history.insert(entry.revision, entry)),
             Record::Client(client) => self.put_client(client),
+            Record::Automation(automation) => self.automation = automation,
+            Record::Pause(pause) => drop(self.pauses.insert(pause.scope.clone(), pause)),
+            Record::Receipt(receipt) => {
+                let of_service = self.receipts.entry(receipt.service.clone()).or_default();
+                drop(of_service.insert(receipt.epoch, receipt));
+            }
         }
     }
 
@@ -187,6 +231,9 @@ impl State {
             Key::Pin(node) => drop(self.pins.remove(node)),
             Key::History(revision) => drop(self.history.remove(revision)),
             Key::Client(id) => self.delete_client(*id),
+            Key::Automation => self.automation = Arc::default(),
+            Key::Pause(scope) => drop(self.pauses.remove(scope)),
+            Key::Receipt(service, epoch) => self.delete_receipt(service, *epoch),
         }
     }
 
@@ -223,6 +270,30 @@ impl State {
             .chain(self.pins.values().cloned().map(Record::Pin))
             .chain(self.history.values().cloned().map(Record::History))
             .chain(self.clients.values().cloned().map(Record::Client))
+            .chain(self.set_automation().map(Record::Automation))
+            .chain(self.pauses.values().cloned().map(Record::Pause))
+            .chain(
+                self.receipts
+                    .values()
+                    .flat_map(BTreeMap::values)
+                    .cloned()
+                    .map(Record::Receipt),
+            )
+    }
+
+    /// How the cluster decides by itself, once somebody has set it.
+    pub(crate) fn set_automation(&self) -> Option<Arc<Automation>> {
+        (self.automation.modified > Revision(0)).then(|| self.automation.clone())
+    }
+
+    fn delete_receipt(&mut self, service: &ServiceName, epoch: Epoch) {
+        let Some(of_service) = self.receipts.get_mut(service) else {
+            return;
+        };
+        of_service.remove(&epoch);
+        if of_service.is_empty() {
+            self.receipts.remove(service);
+        }
     }
 
     /// The id that the next node gets. Removed nodes stay known, so it was never used.

@@ -23,3 +23,39 @@ impl fmt::Display for Millis {
 )]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
+
+impl Millis {
+    /// The sum; the longest time there is when it would be longer.
+    #[must_use]
+    pub fn plus(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
+    /// What is left of it after `less`; nothing when `less` is longer.
+    #[must_use]
+    pub fn minus(self, less: Self) -> Self {
+        Self(self.0.saturating_sub(less.0))
+    }
+}
+
+/// A moment on one process's own clock, in microseconds: a clock that never goes back and goes on while
+/// the machine sleeps. Moments of two processes are never compared.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// So much later.
+    #[must_use]
+    pub fn after(self, wait: Millis) -> Self {
+        Self(self.0.saturating_add(wait.0.saturating_mul(1_000)))
+    }
+
+    /// How much later it is than `earlier`, in whole milliseconds, rounded down; nothing when it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(self.0.saturating_sub(earlier.0) / 1_000)
+    }
+}

@@ -1,6 +1,6 @@
 //! Views: which records somebody wants to see, and reading them page by page in key order.
 
-use crate::{Instance, Key, NodeId, Record, ServiceName, State};
+use crate::{Instance, Key, NodeId, Record, Scope, ServiceName, State};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
@@ -24,11 +24,15 @@ pub enum RecordKind {
     Instance,
     /// Pins.
     Pin,
+    /// How the cluster decides by itself.
+    Automation,
+    /// Pauses.
+    Pause,
 }
 
 impl RecordKind {
     /// All of them, in key order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Settings,
         Self::Server,
         Self::Node,
@@ -36,6 +40,8 @@ impl RecordKind {
         Self::Assignment,
         Self::Instance,
         Self::Pin,
+        Self::Automation,
+        Self::Pause,
     ];
 
     /// The kind of the record under a key; None for what clients do not see.
@@ -49,7 +55,9 @@ impl RecordKind {
             Key::Assignment(_) => Some(Self::Assignment),
             Key::Instance(..) => Some(Self::Instance),
             Key::Pin(_) => Some(Self::Pin),
-            Key::History(_) | Key::Client(_) => None,
+            Key::Automation => Some(Self::Automation),
+            Key::Pause(_) => Some(Self::Pause),
+            Key::History(_) | Key::Client(_) | Key::Receipt(..) => None,
         }
     }
 }
@@ -144,6 +152,19 @@ impl State {
                 Record::Assignment,
             ),
             RecordKind::Instance => self.instance_page(filter, after, max),
+            RecordKind::Automation if after.is_none() && max > 0 => {
+                let set = self.set_automation();
+                set.into_iter().map(Record::Automation).collect()
+            }
+            RecordKind::Automation => vec![],
+            RecordKind::Pause => {
+                let wanted = |scope: &Scope| match scope {
+                    Scope::Service(name) => filter.wants_service(name),
+                    Scope::Cluster | Scope::Node(_) => true,
+                };
+                let after = after.and_then(scope);
+                rows(&self.pauses, after, max, wanted, Record::Pause)
+            }
         }
     }
 
@@ -191,6 +212,14 @@ fn rows<K: Ord, T>(
 fn server(key: &Key) -> Option<&crate::ServerId> {
     if let Key::Server(id) = key {
         Some(id)
+    } else {
+        None
+    }
+}
+
+fn scope(key: &Key) -> Option<&Scope> {
+    if let Key::Pause(scope) = key {
+        Some(scope)
     } else {
         None
     }

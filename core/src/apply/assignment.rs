@@ -73,6 +73,12 @@ fn set_primary(
         } else {
             [node.id].into()
         },
+        syncing: if complete && !first {
+            let others = now.syncing.iter().filter(|other| **other != node.id);
+            others.copied().collect()
+        } else {
+            BTreeSet::new()
+        },
         reason: reason.clone(),
         modified: change.revision,
         service: name.clone(),
@@ -81,7 +87,11 @@ fn set_primary(
     Ok(Some(Created::Epoch(epoch)))
 }
 
-fn may_be_primary(change: &Change<'_>, node: &Node, candidate: &Instance) -> Result<(), Reject> {
+pub(super) fn may_be_primary(
+    change: &Change<'_>,
+    node: &Node,
+    candidate: &Instance,
+) -> Result<(), Reject> {
     if !node.lifecycle.accepts_placement() {
         return Err(
             Reject::new(RejectCode::NodeNotPlaceable, format!("node {}", node.name))
@@ -162,6 +172,7 @@ fn set_in_sync(
     if *in_sync != now.in_sync {
         let next = Assignment {
             in_sync: in_sync.clone(),
+            syncing: now.syncing.difference(in_sync).copied().collect(),
             modified: change.revision,
             ..(*now).clone()
         };
@@ -170,7 +181,10 @@ fn set_in_sync(
     Ok(None)
 }
 
-fn assignment(change: &Change<'_>, name: &ServiceName) -> Result<Arc<Assignment>, Reject> {
+pub(super) fn assignment(
+    change: &Change<'_>,
+    name: &ServiceName,
+) -> Result<Arc<Assignment>, Reject> {
     let service = service(change.state, name)?;
     let none = || Reject::new(RejectCode::NotAPrimaryService, format!("service {name}"));
     if service.kind() != Kind::Primary {

@@ -164,7 +164,8 @@ fn take_report(
 
 fn leave_in_sync_set(change: &mut Change<'_>, now: &Assignment, node: NodeId) {
     let mut next = now.clone();
-    if next.in_sync.remove(&node) {
+    let was_in_sync = next.in_sync.remove(&node);
+    if next.syncing.remove(&node) || was_in_sync {
         next.modified = change.revision;
         change.put(Record::Assignment(Arc::new(next)));
     }

@@ -2,7 +2,9 @@
 //! outcome, the same on every server.
 
 mod assignment;
+mod automation;
 mod client;
+mod failover;
 mod instance;
 mod node;
 mod pin;
@@ -13,7 +15,7 @@ mod settings;
 
 use crate::{
     Applied, Command, Created, Done, Envelope, HistoryEntry, Key, LogIndex, Node, NodeRef, Outcome,
-    Record, Reject, RejectCode, Revision, Service, ServiceName, State, change::Change,
+    Record, Reject, RejectCode, Revision, Service, ServiceName, State, Timestamp, change::Change,
     limits::BATCH_COMMANDS_MAX, reject::note,
 };
 use std::sync::Arc;
@@ -57,7 +59,7 @@ impl State {
 
     fn execute(&mut self, index: LogIndex, envelope: &Envelope) -> Applied {
         let mut change = Change::new(self, index);
-        let created = match run(&mut change, &envelope.command) {
+        let created = match run(&mut change, envelope.stamp, &envelope.command) {
             Ok(created) => created,
             Err(reject) => {
                 change.roll_back();
@@ -109,7 +111,7 @@ impl State {
     }
 }
 
-fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
+fn run(change: &mut Change<'_>, stamp: Timestamp, command: &Command) -> Verdict {
     let needed = command.feature_level();
     let active = change.state.settings.feature_level;
     if needed > active {
@@ -119,7 +121,7 @@ fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
     match command {
         Command::OpenClient => client::open(change),
         Command::CloseClient { client } => client::close(change, *client),
-        Command::Batch(commands) => batch(change, commands),
+        Command::Batch(commands) => batch(change, stamp, commands),
         Command::SetSettings { .. } | Command::RaiseFeatureLevel { .. } => {
             settings::run(change, command)
         }
@@ -140,10 +142,18 @@ fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
         | Command::ReportInstance { .. } => instance::run(change, command),
         Command::SetPrimary { .. } | Command::SetInSync { .. } => assignment::run(change, command),
         Command::SetPin { .. } | Command::RemovePin { .. } => pin::run(change, command),
+        Command::SetAutomation { .. } | Command::SetPause { .. } | Command::RemovePause { .. } => {
+            automation::run(change, command)
+        }
+        Command::Promote { .. }
+        | Command::SetMembers { .. }
+        | Command::CompleteReceipt { .. }
+        | Command::NoteReturn { .. }
+        | Command::Acknowledge { .. } => failover::run(change, stamp, command),
     }
 }
 
-fn batch(change: &mut Change<'_>, commands: &[Command]) -> Verdict {
+fn batch(change: &mut Change<'_>, stamp: Timestamp, commands: &[Command]) -> Verdict {
     if commands.len() > BATCH_COMMANDS_MAX {
         return Err(Reject::new(RejectCode::LimitReached, "the batch")
             .values(BATCH_COMMANDS_MAX as u64, commands.len() as u64));
@@ -158,7 +168,7 @@ fn batch(change: &mut Change<'_>, commands: &[Command]) -> Verdict {
                 format!("command {step}"),
             ));
         }
-        run(change, command).map_err(|reject| {
+        run(change, stamp, command).map_err(|reject| {
             let detail = format!("(command {step} of the batch) {}", reject.detail);
             reject.detail(detail.trim_end())
         })?;

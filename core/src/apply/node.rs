@@ -3,7 +3,7 @@
 use super::{Verdict, node, present_node, unchanged, within_limit};
 use crate::{
     Attributes, Command, Created, Incarnation, Key, Lifecycle, Node, NodeName, NodeRef, Note,
-    Record, Reject, RejectCode, Revision, ServiceName, Zone,
+    Record, Reject, RejectCode, Revision, Scope, ServiceName, Zone,
     change::Change,
     limits::{NODES_MAX, WEIGHT_MAX},
 };
@@ -196,6 +196,7 @@ fn remove(change: &mut Change<'_>, wanted: &NodeRef, expected: Revision, reason:
         );
     }
     change.delete(&Key::Pin(now.id));
+    change.delete(&Key::Pause(Scope::Node(now.id)));
     let next = Node {
         lifecycle: Lifecycle::Removed,
         reason: reason.clone(),

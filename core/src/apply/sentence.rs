@@ -3,7 +3,7 @@
 //! The sentences are replicated state: servers of two builds must word them alike. Rewording one needs
 //! a feature level, as a change of any rule does.
 
-use crate::{Command, NodeRef, Note, State};
+use crate::{Command, NodeRef, Note, Scope, State};
 
 /// A sentence for people; None for what would drown the others.
 pub(super) fn of(state: &State, command: &Command) -> Option<String> {
@@ -12,7 +12,11 @@ pub(super) fn of(state: &State, command: &Command) -> Option<String> {
         | Command::CloseClient { .. }
         | Command::BindServer { .. }
         | Command::ReportInstance { .. }
-        | Command::SetInSync { .. } => return None,
+        | Command::SetInSync { .. }
+        | Command::SetMembers { .. }
+        | Command::CompleteReceipt { .. }
+        | Command::NoteReturn { .. }
+        | Command::Acknowledge { .. } => return None,
         Command::SetSettings { .. } => "settings were changed".to_owned(),
         Command::RaiseFeatureLevel { to, .. } => format!("feature level was raised to {to}"),
         Command::AdmitServer { id, raft, .. } => format!("server {id} at {raft} was admitted"),
@@ -41,6 +45,29 @@ pub(super) fn of(state: &State, command: &Command) -> Option<String> {
                 format!("{to} became primary of {service} after epoch {succeeds}"),
                 reason,
             )
+        }
+        Command::Promote {
+            service,
+            to,
+            succeeds,
+            account,
+            reason,
+            ..
+        } => {
+            let to = named(state, &NodeRef::Id(to.node));
+            let what = format!(
+                "{to} became primary of {service} after epoch {succeeds} ({})",
+                account.cause
+            );
+            because(what, reason)
+        }
+        Command::SetAutomation { .. } => "automation was changed".to_owned(),
+        Command::SetPause { scope, reason, .. } => because(
+            format!("automation was paused for {}", scoped(state, scope)),
+            reason,
+        ),
+        Command::RemovePause { scope, .. } => {
+            format!("automation was resumed for {}", scoped(state, scope))
         }
         Command::Batch(commands) => return of_all(state, commands),
         Command::AddNode { name, .. } => format!("node {name} was added"),
@@ -77,6 +104,13 @@ fn of_all(state: &State, commands: &[Command]) -> Option<String> {
 fn named(state: &State, node: &NodeRef) -> String {
     let known = state.find_node(node).map(|node| node.name.to_string());
     known.unwrap_or_else(|| node.to_string())
+}
+
+fn scoped(state: &State, scope: &Scope) -> String {
+    match scope {
+        Scope::Node(node) => format!("node {}", named(state, &NodeRef::Id(*node))),
+        Scope::Cluster | Scope::Service(_) => scope.to_string(),
+    }
 }
 
 fn because(what: String, reason: &Note) -> String {

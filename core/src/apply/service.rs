@@ -2,8 +2,8 @@
 
 use super::{Verdict, service, unchanged, within_limit};
 use crate::{
-    Assignment, Command, Key, Kind, NodeId, Policy, Record, Reject, RejectCode, Revision, Service,
-    ServiceName, change::Change, limits::SERVICES_MAX,
+    Assignment, Command, Key, Kind, NodeId, Policy, Record, Reject, RejectCode, Revision, Scope,
+    Service, ServiceName, change::Change, limits::SERVICES_MAX,
 };
 use std::sync::Arc;
 
@@ -120,6 +120,11 @@ fn remove(change: &mut Change<'_>, name: &ServiceName, expected: Revision) -> Ve
         };
         change.put(Record::Assignment(Arc::new(next)));
     }
+    let epochs: Vec<_> = change.state.receipts(name).map(|one| one.epoch).collect();
+    for epoch in epochs {
+        change.delete(&Key::Receipt(name.clone(), epoch));
+    }
+    change.delete(&Key::Pause(Scope::Service(name.clone())));
     change.delete(&Key::Service(name.clone()));
     Ok(None)
 }
