@@ -8,6 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "tenure/v1/types.proto",
         "tenure/v1/discovery.proto",
         "tenure/v1/admin.proto",
+        "tenure/v1/session.proto",
+        "tenure/v1/operate.proto",
     ];
     let raft = ["tenure/raft/v1/raft.proto"];
     println!("cargo:rerun-if-changed=proto");
