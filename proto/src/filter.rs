@@ -63,6 +63,8 @@ fn kind(wire: v1::RecordKind) -> Option<RecordKind> {
         v1::RecordKind::Assignment => Some(RecordKind::Assignment),
         v1::RecordKind::Instance => Some(RecordKind::Instance),
         v1::RecordKind::Pin => Some(RecordKind::Pin),
+        v1::RecordKind::Automation => Some(RecordKind::Automation),
+        v1::RecordKind::Pause => Some(RecordKind::Pause),
     }
 }
 
@@ -75,6 +77,8 @@ fn number(kind: RecordKind) -> v1::RecordKind {
         RecordKind::Assignment => v1::RecordKind::Assignment,
         RecordKind::Instance => v1::RecordKind::Instance,
         RecordKind::Pin => v1::RecordKind::Pin,
+        RecordKind::Automation => v1::RecordKind::Automation,
+        RecordKind::Pause => v1::RecordKind::Pause,
     }
 }
 

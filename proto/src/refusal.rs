@@ -3,7 +3,7 @@
 
 use crate::v1::{self, refusal::Reason};
 use prost::{Message, Name};
-use tenure_core::{Endpoint, Reject, ServerId};
+use tenure_core::{Endpoint, Reject, ServerId, controller::Hold};
 
 /// `google.rpc.Status`, of which nothing else is used here.
 #[derive(Clone, PartialEq, Message)]
@@ -59,6 +59,7 @@ pub fn because(reason: Reason, detail: impl Into<String>) -> v1::Refusal {
         leader: None,
         reject: None,
         age_ms: 0,
+        hold: None,
     }
 }
 
@@ -86,6 +87,24 @@ pub fn rejected(reject: &Reject) -> v1::Refusal {
         reject: Some(reject.into()),
         ..because(Reason::Rejected, reject.to_string())
     }
+}
+
+/// The refusal that carries a hold, with its sentence for those who do not know its code.
+#[must_use]
+pub fn held(hold: &Hold) -> v1::Refusal {
+    v1::Refusal {
+        hold: Some(hold.into()),
+        ..because(Reason::Held, hold.to_string())
+    }
+}
+
+/// The number of a hold's code, and its reason as a sentence. None when the refusal is no hold. The
+/// number may be one that only a newer server knows: show the sentence then.
+#[must_use]
+pub fn hold(refusal: &v1::Refusal) -> Option<(u32, &str)> {
+    let hold = refusal.hold.as_ref()?;
+    let is_hold = refusal.reason == i32::from(Reason::Held);
+    is_hold.then_some((hold.code, hold.why.as_str()))
 }
 
 #[cfg(test)]

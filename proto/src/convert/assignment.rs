@@ -3,15 +3,17 @@
 use super::{field, node::node_id};
 use crate::{ParseError, v1};
 use std::collections::BTreeSet;
-use tenure_core::{Assignment, Epoch, Loss, NodeId, Pin, PinKind, Revision, Timestamp};
+use tenure_core::{
+    Assignment, Epoch, Loss, NodeId, Pin, PinKind, Revision, Timestamp, limits::IN_SYNC_MAX,
+};
 
-/// The nodes of an in-sync set.
-pub(super) fn in_sync(field: &str, nodes: &[u64]) -> Result<BTreeSet<NodeId>, ParseError> {
-    let one = |(at, id): (usize, &u64)| node_id(&format!("{field}[{at}]"), *id);
-    nodes.iter().enumerate().map(one).collect()
+/// The nodes of an in-sync set, or of another set of a service's members.
+pub(super) fn nodes(field: &str, nodes: Vec<u64>) -> Result<BTreeSet<NodeId>, ParseError> {
+    let nodes = field::list(field, nodes, IN_SYNC_MAX, node_id)?;
+    Ok(nodes.into_iter().collect())
 }
 
-pub(super) fn in_sync_to_wire(nodes: &BTreeSet<NodeId>) -> Vec<u64> {
+pub(super) fn nodes_to_wire(nodes: &BTreeSet<NodeId>) -> Vec<u64> {
     nodes.iter().map(|node| node.0).collect()
 }
 
@@ -24,7 +26,8 @@ impl TryFrom<v1::Assignment> for Assignment {
             primary: field::optional("primary", wire.primary)?,
             epoch: Epoch(wire.epoch),
             loss: Loss(wire.loss),
-            in_sync: in_sync("in_sync", &wire.in_sync)?,
+            in_sync: nodes("in_sync", wire.in_sync)?,
+            syncing: nodes("syncing", wire.syncing)?,
             reason: field::note("reason", &wire.reason)?,
             modified: Revision(wire.modified),
         })
@@ -38,7 +41,8 @@ impl From<&Assignment> for v1::Assignment {
             primary: assignment.primary.map(Into::into),
             epoch: assignment.epoch.0,
             loss: assignment.loss.0,
-            in_sync: in_sync_to_wire(&assignment.in_sync),
+            in_sync: nodes_to_wire(&assignment.in_sync),
+            syncing: nodes_to_wire(&assignment.syncing),
             reason: assignment.reason.as_str().to_owned(),
             modified: assignment.modified.0,
         }
@@ -62,7 +66,7 @@ impl From<PinKind> for v1::PinKind {
     }
 }
 
-/// The end of a pin; 0 is none.
+/// The end of a pin or pause; 0 is none.
 pub(super) fn until(ms: u64) -> Option<Timestamp> {
     (ms != 0).then_some(Timestamp(ms))
 }

@@ -1,7 +1,8 @@
 //! Commands as clients send them, parsed.
 
 use super::{
-    assignment::{in_sync, pin_kind, until},
+    assignment::{nodes, pin_kind, until},
+    automation::wanted_automation,
     field,
     node::lifecycle,
     service::wanted_policy,
@@ -26,27 +27,14 @@ impl TryFrom<v1::Command> for Command {
 }
 
 fn commands(batch: v1::Batch) -> Parsed {
-    let count = batch.commands.len();
-    if count > BATCH_COMMANDS_MAX {
-        let why = format!("has {count} elements, at most {BATCH_COMMANDS_MAX} are allowed");
-        return Err(ParseError::new("commands", why));
-    }
-    let one = |(at, wire): (usize, v1::Command)| {
-        single(wire.kind).map_err(|error| error.within(format_args!("commands[{at}]")))
-    };
-    let commands = batch.commands.into_iter().enumerate().map(one);
-    commands.collect::<Result<_, _>>().map(Command::Batch)
+    let one =
+        |place: &str, wire: v1::Command| single(wire.kind).map_err(|error| error.within(place));
+    field::list("commands", batch.commands, BATCH_COMMANDS_MAX, one).map(Command::Batch)
 }
 
 /// A command that is no batch.
 fn single(kind: Option<Kind>) -> Parsed {
-    let kind = kind.ok_or_else(|| {
-        ParseError::new(
-            "kind",
-            "is missing, or of a kind that this build does not know",
-        )
-    })?;
-    let (name, parsed) = match kind {
+    let (name, parsed) = match kind.ok_or_else(field::no_kind)? {
         Kind::OpenClient(v1::OpenClient {}) => ("open_client", Ok(Command::OpenClient)),
         Kind::CloseClient(wire) => ("close_client", close_client(&wire)),
         Kind::SetSettings(wire) => ("set_settings", Ok(set_settings(&wire))),
@@ -64,9 +52,13 @@ fn single(kind: Option<Kind>) -> Parsed {
         Kind::RemoveInstance(wire) => ("remove_instance", remove_instance(wire)),
         Kind::ReportInstance(wire) => ("report_instance", report_instance(wire)),
         Kind::SetPrimary(wire) => ("set_primary", set_primary(wire)),
-        Kind::SetInSync(wire) => ("set_in_sync", set_in_sync(&wire)),
+        Kind::SetInSync(wire) => ("set_in_sync", set_in_sync(wire)),
         Kind::SetPin(wire) => ("set_pin", set_pin(wire)),
         Kind::RemovePin(wire) => ("remove_pin", remove_pin(wire)),
+        Kind::SetAutomation(wire) => ("set_automation", set_automation(wire)),
+        Kind::SetPause(wire) => ("set_pause", set_pause(wire)),
+        Kind::RemovePause(wire) => ("remove_pause", remove_pause(wire)),
+        Kind::Acknowledge(wire) => ("acknowledge", acknowledge(&wire)),
         Kind::Batch(_) => (
             "batch",
             Err(ParseError::new("", "stands in a batch: they do not nest")),
@@ -218,12 +210,12 @@ fn set_primary(wire: v1::SetPrimary) -> Parsed {
     })
 }
 
-fn set_in_sync(wire: &v1::SetInSync) -> Parsed {
+fn set_in_sync(wire: v1::SetInSync) -> Parsed {
     Ok(Command::SetInSync {
         service: field::service_name("service", &wire.service)?,
         epoch: Epoch(wire.epoch),
         expected: Revision(wire.expected),
-        in_sync: in_sync("in_sync", &wire.in_sync)?,
+        in_sync: nodes("in_sync", wire.in_sync)?,
     })
 }
 
@@ -241,5 +233,35 @@ fn remove_pin(wire: v1::RemovePin) -> Parsed {
     Ok(Command::RemovePin {
         node: field::message("node", wire.node)?,
         expected: Revision(wire.expected),
+    })
+}
+
+fn set_automation(wire: v1::SetAutomation) -> Parsed {
+    Ok(Command::SetAutomation {
+        expected: Revision(wire.expected),
+        automation: wanted_automation("automation", wire.automation)?,
+    })
+}
+
+fn set_pause(wire: v1::SetPause) -> Parsed {
+    Ok(Command::SetPause {
+        scope: field::message("scope", wire.scope)?,
+        expected: wire.expected.map(Revision),
+        until: until(wire.until_ms),
+        reason: field::note("reason", &wire.reason)?,
+    })
+}
+
+fn remove_pause(wire: v1::RemovePause) -> Parsed {
+    Ok(Command::RemovePause {
+        scope: field::message("scope", wire.scope)?,
+        expected: Revision(wire.expected),
+    })
+}
+
+fn acknowledge(wire: &v1::Acknowledge) -> Parsed {
+    Ok(Command::Acknowledge {
+        service: field::service_name("service", &wire.service)?,
+        epoch: Epoch(wire.epoch),
     })
 }

@@ -1,14 +1,14 @@
 //! Commands for the wire. Those that servers give each other have no message there.
 
 use super::{
-    assignment::{in_sync_to_wire, until_to_wire},
+    assignment::{nodes_to_wire, until_to_wire},
     field,
 };
 use crate::{NotOnWire, v1, v1::command::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::{
-    Attributes, ClientId, Command, Endpoint, Epoch, Incarnation, Lifecycle, Member, NodeId,
-    NodeName, NodeRef, Note, PinKind, Policy, Report, Revision, ServiceName, Zone,
+    Attributes, Automation, ClientId, Command, Endpoint, Epoch, Incarnation, Lifecycle, Member,
+    NodeId, NodeName, NodeRef, Note, PinKind, Policy, Report, Revision, Scope, ServiceName, Zone,
 };
 
 impl TryFrom<&Command> for v1::Command {
@@ -68,6 +68,9 @@ fn kind(asked: &Command) -> Result<Kind, NotOnWire> {
             SetPrimary { service, to, succeeds, accept_loss, reason }
             SetInSync { service, epoch, expected, in_sync }
             RemovePin { node, expected }
+            SetAutomation { expected, automation }
+            RemovePause { scope, expected }
+            Acknowledge { service, epoch }
         },
         Command::SetPin { node, expected, kind, until, reason } => Ok(Kind::SetPin(v1::SetPin {
             node: node.to_wire(),
@@ -76,6 +79,16 @@ fn kind(asked: &Command) -> Result<Kind, NotOnWire> {
             until_ms: until_to_wire(*until),
             reason: reason.to_wire(),
         })),
+        Command::SetPause { scope, expected, until, reason } => Ok(Kind::SetPause(v1::SetPause {
+            scope: scope.to_wire(),
+            expected: expected.to_wire(),
+            until_ms: until_to_wire(*until),
+            reason: reason.to_wire(),
+        })),
+        Command::Promote { .. } => Err(NotOnWire("the command that promotes on evidence")),
+        Command::SetMembers { .. } => Err(NotOnWire("the command that states who may acknowledge")),
+        Command::CompleteReceipt { .. } => Err(NotOnWire("the command that completes a receipt")),
+        Command::NoteReturn { .. } => Err(NotOnWire("the command that notes a return")),
         Command::AdmitServer { .. } => Err(NotOnWire("the command that admits a server")),
         Command::BindServer { .. } => Err(NotOnWire("the command that binds a server to its folder")),
         Command::RetireServer { .. } => Err(NotOnWire("the command that retires a server")),
@@ -111,7 +124,7 @@ to_wire! {
     Option<Revision> => Option<u64>: |revision| revision.map(|revision| revision.0);
     Epoch => u64: |epoch| epoch.0;
     Incarnation => u64: |incarnation| incarnation.0;
-    BTreeSet<NodeId> => Vec<u64>: |nodes| in_sync_to_wire(nodes);
+    BTreeSet<NodeId> => Vec<u64>: |nodes| nodes_to_wire(nodes);
     NodeName => String: |name| name.as_str().to_owned();
     ServiceName => String: |name| name.as_str().to_owned();
     Option<Zone> => String: |zone| field::zone_to_wire(zone.as_ref());
@@ -120,6 +133,8 @@ to_wire! {
     Attributes => BTreeMap<String, String>: |attributes| field::attributes_to_wire(attributes);
     NodeRef => Option<v1::NodeRef>: |node| Some(node.into());
     Member => Option<v1::Member>: |member| Some((*member).into());
+    Automation => Option<v1::Automation>: |automation| Some(automation.into());
+    Scope => Option<v1::Scope>: |scope| Some(scope.into());
     Policy => Option<v1::Policy>: |policy| Some(policy.into());
     Report => Option<v1::Report>: |report| Some(report.into());
     Lifecycle => i32: |lifecycle| v1::Lifecycle::from(*lifecycle).into();

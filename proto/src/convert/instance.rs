@@ -61,6 +61,15 @@ impl TryFrom<v1::Position> for Position {
     }
 }
 
+impl From<&Position> for v1::Position {
+    fn from(position: &Position) -> Self {
+        Self {
+            history: position.history.as_str().to_owned(),
+            offset: position.offset,
+        }
+    }
+}
+
 impl TryFrom<v1::Report> for Report {
     type Error = ParseError;
 
@@ -81,15 +90,11 @@ impl From<&Report> for v1::Report {
             Some((role, epoch)) => (role.into(), epoch.0),
             None => (v1::Role::Unspecified, 0),
         };
-        let position = report.position.as_ref().map(|position| v1::Position {
-            history: position.history.as_str().to_owned(),
-            offset: position.offset,
-        });
         Self {
             health: v1::Health::from(report.health).into(),
             role: role.into(),
             epoch,
-            position,
+            position: report.position.as_ref().map(Into::into),
             note: report.note.as_str().to_owned(),
             attributes: field::attributes_to_wire(&report.attributes),
         }

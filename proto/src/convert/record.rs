@@ -3,21 +3,18 @@
 use super::{cluster::server_id, field, node::node_id};
 use crate::{NotOnWire, ParseError, v1};
 use std::sync::Arc;
-use tenure_core::{Event, Key, Record, Revision, Settings};
+use tenure_core::{Event, Key, Record, Revision, Scope, Settings};
 
 const REGISTRATION: NotOnWire = NotOnWire("a client's registration");
+/// Receipts are asked for by themselves, and are no records to those who watch.
+const RECEIPT: NotOnWire = NotOnWire("a receipt among records");
 
 impl TryFrom<v1::Record> for Record {
     type Error = ParseError;
 
     fn try_from(wire: v1::Record) -> Result<Self, ParseError> {
         use v1::record::Kind;
-        let kind = wire.kind.ok_or_else(|| {
-            ParseError::new(
-                "kind",
-                "is missing, or of a kind that this build does not know",
-            )
-        })?;
+        let kind = wire.kind.ok_or_else(field::no_kind)?;
         Ok(match kind {
             Kind::Settings(wire) => Self::Settings(Arc::new(Settings::from(wire))),
             Kind::Server(wire) => Self::Server(shared("server", wire)?),
@@ -27,6 +24,8 @@ impl TryFrom<v1::Record> for Record {
             Kind::Instance(wire) => Self::Instance(shared("instance", wire)?),
             Kind::Pin(wire) => Self::Pin(shared("pin", wire)?),
             Kind::History(wire) => Self::History(shared("history", wire)?),
+            Kind::Automation(wire) => Self::Automation(shared("automation", wire)?),
+            Kind::Pause(wire) => Self::Pause(shared("pause", wire)?),
         })
     }
 }
@@ -54,7 +53,10 @@ impl TryFrom<&Record> for v1::Record {
             Record::Instance(instance) => Kind::Instance(instance.as_ref().into()),
             Record::Pin(pin) => Kind::Pin(pin.as_ref().into()),
             Record::History(entry) => Kind::History(entry.as_ref().into()),
+            Record::Automation(automation) => Kind::Automation(automation.as_ref().into()),
+            Record::Pause(pause) => Kind::Pause(pause.as_ref().into()),
             Record::Client(_) => return Err(REGISTRATION),
+            Record::Receipt(_) => return Err(RECEIPT),
         };
         Ok(Self { kind: Some(kind) })
     }
@@ -65,12 +67,7 @@ impl TryFrom<v1::Key> for Key {
 
     fn try_from(wire: v1::Key) -> Result<Self, ParseError> {
         use v1::key::Kind;
-        let kind = wire.kind.ok_or_else(|| {
-            ParseError::new(
-                "kind",
-                "is missing, or of a kind that this build does not know",
-            )
-        })?;
+        let kind = wire.kind.ok_or_else(field::no_kind)?;
         Ok(match kind {
             Kind::Settings(_) => Self::Settings,
             Kind::Server(id) => Self::Server(server_id("server", id)?),
@@ -83,6 +80,10 @@ impl TryFrom<v1::Key> for Key {
             ),
             Kind::Pin(node) => Self::Pin(node_id("pin", node)?),
             Kind::History(revision) => Self::History(Revision(revision)),
+            Kind::Automation(_) => Self::Automation,
+            Kind::Pause(scope) => {
+                Self::Pause(Scope::try_from(scope).map_err(|error| error.within("pause"))?)
+            }
         })
     }
 }
@@ -104,7 +105,10 @@ impl TryFrom<&Key> for v1::Key {
             }),
             Key::Pin(node) => Kind::Pin(node.0),
             Key::History(revision) => Kind::History(revision.0),
+            Key::Automation => Kind::Automation(true),
+            Key::Pause(scope) => Kind::Pause(scope.into()),
             Key::Client(_) => return Err(REGISTRATION),
+            Key::Receipt(..) => return Err(RECEIPT),
         };
         Ok(Self { kind: Some(kind) })
     }

@@ -26,11 +26,10 @@ fn named<W, N: Ord + std::fmt::Display, T>(
 ) -> Result<BTreeMap<N, T>, ParseError> {
     let mut all = BTreeMap::new();
     for (at, element) in wire.into_iter().enumerate() {
-        let place = format_args!("{field}[{at}]");
-        let (name, value) = parse(element).map_err(|error| error.within(place))?;
+        let place = format!("{field}[{at}]");
+        let (name, value) = parse(element).map_err(|error| error.within(&place))?;
         if all.contains_key(&name) {
-            let why = format!("names {name}, which was named before");
-            return Err(ParseError::new(place.to_string(), why));
+            return Err(field::named_before(&place, name));
         }
         all.insert(name, value);
     }
