@@ -1,0 +1,64 @@
+//! What the agent can tell an instance to do, whatever kind of store it is, and the kinds that there are.
+//!
+//! A [`Driver`] carries out [`Action`]s and says what it sees; it decides nothing. Whoever runs it:
+//!
+//! * may drop a future of [`Driver::observe`] or [`Driver::act`] at any moment, and call either again:
+//!   an action that hangs is pre-empted by dropping its future and acting anew;
+//! * need not bound them: each returns within a time that the driver's settings give;
+//! * awaits a [`PresenceWatch`] beside them, which tells of an exit as soon as it is seen.
+
+mod error;
+mod presence;
+
+pub use error::{ConfigError, DriverError};
+pub use presence::PresenceWatch;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tenure_core::agent::{Action, Feat, Observation};
+use tenure_core::{Endpoint, ServiceName};
+
+/// What a driver is about to do. Dropping it leaves the driver fit for the next call.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One instance's own tongue.
+pub trait Driver: Send {
+    /// Looks at the instance. Bounded in time; an instance that does not answer is an observation too.
+    fn observe(&mut self) -> Doing<'_, Observation>;
+
+    /// Carries out an action. Bounded in time. What came of it is as [`Feat`] says for each action.
+    ///
+    /// # Errors
+    /// [`DriverError`]. Repeating the action is always safe; [`DriverError::retry_helps`] says whether it
+    /// can help.
+    fn act(&mut self, action: Action) -> Doing<'_, Result<Feat, DriverError>>;
+
+    /// A watch on the instance's process, to be awaited beside everything else. Must be called within a
+    /// tokio runtime.
+    fn presence(&mut self) -> PresenceWatch;
+}
+
+/// The instance that a driver is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceAt {
+    /// The service.
+    pub service: ServiceName,
+    /// Where clients and the other instances reach it.
+    pub endpoint: Endpoint,
+}
+
+/// The driver of a kind (`redis`, `command`, `peer`) with its settings.
+///
+/// # Errors
+/// [`ConfigError`] names the key, the value and what would be right; a retry cannot help.
+pub fn parse(
+    kind: &str,
+    instance: InstanceAt,
+    settings: toml::Table,
+) -> Result<Box<dyn Driver>, ConfigError> {
+    let _ = (instance, settings);
+    Err(ConfigError(format!(
+        "driver = {kind:?} is not known: use \"redis\", \"command\" or \"peer\""
+    )))
+}
