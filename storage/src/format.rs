@@ -18,6 +18,7 @@ mod commands;
 mod key;
 mod meta;
 mod outcomes;
+mod receipts;
 mod records;
 pub mod v1;
 mod values;

@@ -28,6 +28,7 @@ numbers! {
     incarnation: Incarnation;
     index: LogIndex;
     loss: Loss;
+    millis: Millis;
     node: NodeId;
     revision: Revision;
     server: ServerId;
@@ -76,7 +77,10 @@ macro_rules! choices {
 }
 
 choices! {
+    cause: Cause;
+    control_loss: ControlLoss;
     lifecycle: Lifecycle;
+    phase: Phase;
     pin_kind: PinKind;
     server_status: ServerStatus;
 }
@@ -103,11 +107,14 @@ texts! {
     api_address: Endpoint, "API address";
     detail: Note, "detail";
     endpoint: Endpoint, "endpoint";
+    evidence: Note, "piece of evidence";
     node_name: NodeName, "name of a node";
     raft_address: Endpoint, "Raft address";
     reason: Note, "reason";
+    returned: Note, "note on a return";
     service_name: ServiceName, "name of a service";
     subject: Note, "subject";
+    verdict: Note, "verdict on a candidate";
     what: Note, "sentence of the history";
     zone_name: Zone, "zone";
 }
@@ -263,6 +270,65 @@ pub(super) mod maybe_store {
     pub(in crate::format) fn decode(bytes: Option<Vec<u8>>) -> Result<Option<u128>, FormatError> {
         bytes.map(store::decode).transpose()
     }
+}
+
+/// How far an instance has got, or nothing.
+pub(super) mod maybe_position {
+    use super::{FormatError, msg, values};
+    use tenure_core::Position;
+
+    pub(in crate::format) fn encode(value: &Option<Position>) -> Option<msg::Position> {
+        value.as_ref().map(Into::into)
+    }
+
+    pub(in crate::format) fn decode(
+        found: Option<msg::Position>,
+    ) -> Result<Option<Position>, FormatError> {
+        found.map(values::position).transpose()
+    }
+}
+
+/// How the cluster decides by itself.
+pub(super) mod automation {
+    use super::FormatError;
+    use crate::format::v1::automation as msg;
+    use tenure_core::Automation;
+
+    pub(in crate::format) fn encode(value: &Automation) -> Option<msg::Automation> {
+        Some(value.into())
+    }
+
+    pub(in crate::format) fn decode(
+        found: Option<msg::Automation>,
+    ) -> Result<Automation, FormatError> {
+        Automation::try_from(found.ok_or(FormatError::Missing("automation"))?)
+    }
+}
+
+/// For what a pause is.
+pub(super) mod scope {
+    use crate::format::v1::automation as msg;
+    use tenure_core::Scope;
+
+    pub(in crate::format) use super::values::scope as decode;
+
+    pub(in crate::format) fn encode(value: &Scope) -> Option<msg::Scope> {
+        Some(value.into())
+    }
+}
+
+/// What a change of primary rested on.
+pub(super) mod account {
+    pub(in crate::format) use crate::format::receipts::{
+        decode_account as decode, encode_account as encode,
+    };
+}
+
+/// When the steps of a change of primary were done.
+pub(super) mod timeline {
+    pub(in crate::format) use crate::format::receipts::{
+        decode_timeline as decode, encode_timeline as encode,
+    };
 }
 
 /// Answers by sequence.

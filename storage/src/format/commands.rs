@@ -105,6 +105,20 @@ commands! {
         reason: reason,
     }
     RemovePin { node: node_ref, expected: revision }
+    SetAutomation { expected: revision, automation: automation }
+    SetPause { scope: scope, expected: maybe_revision, until: maybe_stamp, reason: reason }
+    RemovePause { scope: scope, expected: revision }
+    Promote {
+        service: service_name, to: member, succeeds: epoch, in_sync: node_set, syncing: node_set,
+        account: account, reason: reason,
+    }
+    SetMembers {
+        service: service_name, epoch: epoch, expected: revision, in_sync: node_set,
+        syncing: node_set,
+    }
+    CompleteReceipt { service: service_name, epoch: epoch, timeline: timeline }
+    NoteReturn { service: service_name, epoch: epoch, returned: returned }
+    Acknowledge { service: service_name, epoch: epoch }
 }
 
 fn encode_batched(command: &Command) -> msg::Command {

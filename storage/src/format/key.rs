@@ -1,7 +1,7 @@
 //! Keys of rows: a byte for the kind, then what tells its records apart. No key is the beginning of
 //! another one, and keys sort as the core's keys do.
 
-use tenure_core::{ClientId, Key, NodeId, Revision, ServerId, ServiceName};
+use tenure_core::{ClientId, Epoch, Key, NodeId, Revision, Scope, ServerId, ServiceName};
 
 use super::FormatError;
 
@@ -14,6 +14,14 @@ const INSTANCE: u8 = 6;
 const PIN: u8 = 7;
 const HISTORY: u8 = 8;
 const CLIENT: u8 = 9;
+const AUTOMATION: u8 = 10;
+const PAUSE: u8 = 11;
+const RECEIPT: u8 = 12;
+
+/// What a pause is for, in the order of the core's scopes.
+const CLUSTER: u8 = 1;
+const OF_SERVICE: u8 = 2;
+const OF_NODE: u8 = 3;
 
 /// Ends a name; no name contains it.
 const END: u8 = 0;
@@ -27,14 +35,21 @@ pub fn encode_key(key: &Key) -> Vec<u8> {
         Key::Node(id) => number(NODE, id.0),
         Key::Service(name) => named(SERVICE, name),
         Key::Assignment(name) => named(ASSIGNMENT, name),
-        Key::Instance(service, node) => {
-            let mut bytes = named(INSTANCE, service);
-            bytes.extend_from_slice(&node.0.to_be_bytes());
-            bytes
-        }
+        Key::Instance(service, node) => numbered(INSTANCE, service, node.0),
         Key::Pin(node) => number(PIN, node.0),
         Key::History(revision) => number(HISTORY, revision.0),
         Key::Client(id) => number(CLIENT, id.0),
+        Key::Automation => vec![AUTOMATION],
+        Key::Pause(scope) => [vec![PAUSE], encode_scope(scope)].concat(),
+        Key::Receipt(service, epoch) => numbered(RECEIPT, service, epoch.0),
+    }
+}
+
+fn encode_scope(scope: &Scope) -> Vec<u8> {
+    match scope {
+        Scope::Cluster => vec![CLUSTER],
+        Scope::Service(name) => named(OF_SERVICE, name),
+        Scope::Node(id) => number(OF_NODE, id.0),
     }
 }
 
@@ -58,7 +73,28 @@ pub fn decode_key(bytes: &[u8]) -> Result<(Key, &[u8]), FormatError> {
         PIN => read_number(rest).map(|(id, rest)| (Key::Pin(NodeId(id)), rest)),
         HISTORY => read_number(rest).map(|(at, rest)| (Key::History(Revision(at)), rest)),
         CLIENT => read_number(rest).map(|(id, rest)| (Key::Client(ClientId(id)), rest)),
+        AUTOMATION => Ok((Key::Automation, rest)),
+        PAUSE => read_scope(rest).map(|(scope, rest)| (Key::Pause(scope), rest)),
+        RECEIPT => {
+            let (service, rest) = read_name(rest)?;
+            let (epoch, rest) = read_number(rest)?;
+            Ok((Key::Receipt(service, Epoch(epoch)), rest))
+        }
         other => Err(FormatError::UnknownRecord(other)),
+    }
+}
+
+fn read_scope(bytes: &[u8]) -> Result<(Scope, &[u8]), FormatError> {
+    let missing = FormatError::Missing("scope in a key");
+    let (kind, rest) = bytes.split_first().ok_or(missing)?;
+    match *kind {
+        CLUSTER => Ok((Scope::Cluster, rest)),
+        OF_SERVICE => read_name(rest).map(|(name, rest)| (Scope::Service(name), rest)),
+        OF_NODE => read_number(rest).map(|(id, rest)| (Scope::Node(NodeId(id)), rest)),
+        other => Err(FormatError::UnknownValue {
+            what: "scope in a key",
+            number: other.into(),
+        }),
     }
 }
 
@@ -74,6 +110,12 @@ fn named(kind: u8, name: &ServiceName) -> Vec<u8> {
     bytes.push(kind);
     bytes.extend_from_slice(name.as_str().as_bytes());
     bytes.push(END);
+    bytes
+}
+
+fn numbered(kind: u8, name: &ServiceName, number: u64) -> Vec<u8> {
+    let mut bytes = named(kind, name);
+    bytes.extend_from_slice(&number.to_be_bytes());
     bytes
 }
 

@@ -20,6 +20,9 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
         Record::Pin(record) => seal(&msg::Pin::from(&**record)),
         Record::History(record) => seal(&msg::History::from(&**record)),
         Record::Client(record) => seal(&msg::Client::from(&**record)),
+        Record::Automation(record) => seal(&msg::Automation::from(&**record)),
+        Record::Pause(record) => seal(&msg::Pause::from(&**record)),
+        Record::Receipt(record) => seal(&msg::Receipt::from(&**record)),
     }
 }
 
@@ -38,6 +41,9 @@ pub fn decode_record(key: &Key, bytes: &[u8]) -> Result<Record, FormatError> {
         Key::Pin(_) => Record::Pin(Arc::new(open::<msg::Pin, _>(bytes)?)),
         Key::History(_) => Record::History(Arc::new(open::<msg::History, _>(bytes)?)),
         Key::Client(_) => Record::Client(Arc::new(open::<msg::Client, _>(bytes)?)),
+        Key::Automation => Record::Automation(Arc::new(open::<msg::Automation, _>(bytes)?)),
+        Key::Pause(_) => Record::Pause(Arc::new(open::<msg::Pause, _>(bytes)?)),
+        Key::Receipt(..) => Record::Receipt(Arc::new(open::<msg::Receipt, _>(bytes)?)),
     };
     if record.key() == *key {
         Ok(record)
@@ -88,7 +94,7 @@ records! {
     }
     Assignment as Assignment {
         service: service_name, primary: maybe_member, epoch: epoch, loss: loss, in_sync: node_set,
-        reason: reason, modified: revision,
+        reason: reason, modified: revision, syncing: node_set,
     }
     Instance as Instance {
         service: service_name, node: node, endpoint: endpoint, preference: plain, report: report,
@@ -100,5 +106,16 @@ records! {
     History as HistoryEntry { revision: revision, stamp: stamp, actor: actor, what: what }
     Client as Client {
         id: client, last_active: index, first_incomplete: plain, answers: answers,
+    }
+    Automation as Automation {
+        fast_heartbeat: millis, fast_lease: millis, slow_heartbeat: millis, slow_lease: millis,
+        drift_permille: plain, control_loss: control_loss, agent_grace: millis,
+        replica_grace: millis, stuck_after: millis, survey: millis, switchover: millis,
+        storm_window: millis, storm_budget: plain, modified: revision,
+    }
+    Pause as Pause { scope: scope, until: maybe_stamp, reason: reason, modified: revision }
+    Receipt as Receipt {
+        service: service_name, epoch: epoch, from: maybe_member, to: member, account: account,
+        stamp: stamp, acknowledged: plain, returned: returned,
     }
 }

@@ -2,7 +2,9 @@
 //! kind of command or record, or left behind for a version 2.
 #![allow(missing_docs)]
 
+pub mod automation;
 pub mod command;
 pub mod meta;
+pub mod receipt;
 pub mod record;
 pub mod values;

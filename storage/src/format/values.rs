@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use tenure_core::{
     Attributes, CopiesPolicy, Epoch, LossPolicy, Millis, NodeId, NodeRef, PeersPolicy, Policy,
-    Position, PrimaryPolicy, Report,
+    Position, PrimaryPolicy, Report, Scope,
 };
 
 use super::FormatError;
 use super::codec;
+use super::v1::automation::{self, scope::Of};
 use super::v1::values as msg;
 
 pub(super) fn attributes_message(attributes: &Attributes) -> Option<msg::Attributes> {
@@ -102,6 +103,22 @@ fn loss(found: Option<msg::loss::Policy>) -> Result<LossPolicy, FormatError> {
     }
 }
 
+impl From<&Position> for msg::Position {
+    fn from(position: &Position) -> Self {
+        Self {
+            history: position.history.as_str().to_owned(),
+            offset: position.offset,
+        }
+    }
+}
+
+pub(super) fn position(found: msg::Position) -> Result<Position, FormatError> {
+    Ok(Position {
+        history: codec::what::decode(found.history)?,
+        offset: found.offset,
+    })
+}
+
 impl From<&Report> for msg::Report {
     fn from(report: &Report) -> Self {
         Self {
@@ -110,10 +127,7 @@ impl From<&Report> for msg::Report {
                 role: msg::Role::of(role),
                 epoch: epoch.0,
             }),
-            position: report.position.as_ref().map(|position| msg::Position {
-                history: position.history.as_str().to_owned(),
-                offset: position.offset,
-            }),
+            position: codec::maybe_position::encode(&report.position),
             note: report.note.as_str().to_owned(),
             attributes: attributes_message(&report.attributes),
         }
@@ -123,17 +137,31 @@ impl From<&Report> for msg::Report {
 pub(super) fn report(found: Option<msg::Report>) -> Result<Report, FormatError> {
     let found = found.ok_or(FormatError::Missing("report"))?;
     let role = |held: msg::HeldRole| Ok((msg::Role::core(held.role)?, Epoch(held.epoch)));
-    let position = |position: msg::Position| {
-        Ok(Position {
-            history: codec::what::decode(position.history)?,
-            offset: position.offset,
-        })
-    };
     Ok(Report {
         health: msg::Health::core(found.health)?,
         role: found.role.map(role).transpose()?,
-        position: found.position.map(position).transpose()?,
+        position: codec::maybe_position::decode(found.position)?,
         note: codec::detail::decode(found.note)?,
         attributes: attributes(found.attributes)?,
     })
+}
+
+impl From<&Scope> for automation::Scope {
+    fn from(scope: &Scope) -> Self {
+        let of = match scope {
+            Scope::Cluster => Of::Cluster(true),
+            Scope::Service(name) => Of::Service(name.as_str().to_owned()),
+            Scope::Node(id) => Of::Node(id.0),
+        };
+        Self { of: Some(of) }
+    }
+}
+
+pub(super) fn scope(found: Option<automation::Scope>) -> Result<Scope, FormatError> {
+    match found.and_then(|found| found.of) {
+        Some(Of::Cluster(true)) => Ok(Scope::Cluster),
+        Some(Of::Service(name)) => Ok(Scope::Service(codec::service_name::decode(name)?)),
+        Some(Of::Node(id)) => Ok(Scope::Node(NodeId(id))),
+        Some(Of::Cluster(false)) | None => Err(FormatError::Missing("scope of a pause")),
+    }
 }

@@ -1,5 +1,7 @@
 //! What a log entry carries.
 
+pub use super::automation::{RemovePause, SetAutomation, SetPause};
+pub use super::receipt::{Acknowledge, CompleteReceipt, NoteReturn, Promote};
 use super::values::{Attributes, Member, NodeRef, PinKind, Policy, Report};
 
 /// A command with all that its log entry carries.
@@ -31,7 +33,8 @@ pub struct Request {
 pub struct Command {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, \
+                25, 26, 27, 28, 29, 30, 31, 32"
     )]
     pub kind: Option<Kind>,
 }
@@ -88,6 +91,22 @@ pub enum Kind {
     RemovePin(RemovePin),
     #[prost(message, tag = "24")]
     Batch(Batch),
+    #[prost(message, tag = "25")]
+    SetAutomation(SetAutomation),
+    #[prost(message, tag = "26")]
+    SetPause(SetPause),
+    #[prost(message, tag = "27")]
+    RemovePause(RemovePause),
+    #[prost(message, tag = "28")]
+    Promote(Promote),
+    #[prost(message, tag = "29")]
+    SetMembers(SetMembers),
+    #[prost(message, tag = "30")]
+    CompleteReceipt(CompleteReceipt),
+    #[prost(message, tag = "31")]
+    NoteReturn(NoteReturn),
+    #[prost(message, tag = "32")]
+    Acknowledge(Acknowledge),
 }
 
 /// Carries nothing.
@@ -302,6 +321,21 @@ pub struct SetInSync {
     pub expected: u64,
     #[prost(uint64, repeated, tag = "4")]
     pub in_sync: Vec<u64>,
+}
+
+/// States who is in sync, and who may acknowledge besides.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SetMembers {
+    #[prost(string, tag = "1")]
+    pub service: String,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub expected: u64,
+    #[prost(uint64, repeated, tag = "4")]
+    pub in_sync: Vec<u64>,
+    #[prost(uint64, repeated, tag = "5")]
+    pub syncing: Vec<u64>,
 }
 
 /// Pins a node.

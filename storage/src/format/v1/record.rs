@@ -1,5 +1,7 @@
 //! Rows: what the image and snapshots are made of.
 
+pub use super::automation::{Automation, Pause};
+pub use super::receipt::Receipt;
 use super::values::{Attributes, Member, PinKind, Policy, Report, ServerStatus};
 
 /// The cluster's settings.
@@ -87,6 +89,9 @@ pub struct Assignment {
     pub reason: String,
     #[prost(uint64, tag = "7")]
     pub modified: u64,
+    /// Absent in what was written before there was failover, as it is when there are none.
+    #[prost(uint64, repeated, tag = "8")]
+    pub syncing: Vec<u64>,
 }
 
 /// An instance.

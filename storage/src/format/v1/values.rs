@@ -189,3 +189,20 @@ stored_enum!(
     /// Whether a server may take part.
     ServerStatus as "status of a server" { Admitted = 1, Retired = 2, }
 );
+stored_enum!(
+    /// What a primary does when no leader can be reached.
+    ControlLoss as "conduct without a leader" { Pledge = 1, Fence = 2, }
+);
+stored_enum!(
+    /// Why a primary was changed.
+    Cause as "cause of a change of primary" {
+        First = 1, Exited = 2, NodeLost = 3, AgentLost = 4, Stuck = 5, Deaf = 6, Switchover = 7,
+        Drain = 8, Operator = 9,
+    }
+);
+stored_enum!(
+    /// A step of a change of primary.
+    Phase as "step of a change of primary" {
+        Detected = 1, Fenced = 2, Surveyed = 3, Committed = 4, Confirmed = 5,
+    }
+);
