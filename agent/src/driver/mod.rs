@@ -14,6 +14,7 @@ pub use error::{ConfigError, DriverError};
 pub use presence::PresenceWatch;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use tenure_core::agent::{Action, Feat, Observation};
@@ -46,6 +47,8 @@ pub struct InstanceAt {
     pub service: ServiceName,
     /// Where clients and the other instances reach it.
     pub endpoint: Endpoint,
+    /// A folder of the agent's in which the driver may keep files. It is made when it is needed.
+    pub folder: PathBuf,
 }
 
 /// The driver of a kind (`redis`, `command`, `peer`) with its settings.
