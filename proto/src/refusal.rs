@@ -110,7 +110,7 @@ pub fn hold(refusal: &v1::Refusal) -> Option<(u32, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::{Note, RejectCode};
+    use tenure_core::{Note, RejectCode, controller::HoldCode};
     use tonic::Code;
 
     #[test]
@@ -136,6 +136,34 @@ mod tests {
             assert_eq!(status.code(), code);
             assert_eq!(refusal(&status), Some(sent));
         }
+    }
+
+    #[test]
+    fn a_hold_is_told_by_number_and_sentence() {
+        let why = "2 of 3 were heard from; node 3 is missing";
+        let sent = held(&Hold::new(HoldCode::NotProven, why));
+        assert_eq!(
+            sent.detail,
+            "completeness not proven: 2 of 3 were heard from; node 3 is missing"
+        );
+        let status = status(Code::FailedPrecondition, sent.clone());
+        let told = refusal(&status);
+        assert_eq!(told.as_ref(), Some(&sent));
+        assert_eq!(told.as_ref().and_then(hold), Some((6, why)));
+        let newer = v1::Refusal {
+            hold: Some(v1::Hold {
+                code: 9_999,
+                why: "something new".to_owned(),
+            }),
+            ..sent.clone()
+        };
+        assert_eq!(hold(&newer), Some((9_999, "something new")));
+        let other = v1::Refusal {
+            reason: Reason::Invalid.into(),
+            ..sent
+        };
+        assert_eq!(hold(&other), None);
+        assert_eq!(hold(&because(Reason::Held, "x")), None);
     }
 
     #[test]

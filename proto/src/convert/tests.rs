@@ -3,15 +3,19 @@
 use crate::{ParseError, v1};
 use prost::Message;
 use sample::{commands, endpoint, labels, name, note, policies, records};
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 use tenure_core::{
     ClientId, Command, Created, Done, Epoch, Event, Finding, Key, Kind, NodeId, NodeName, NodeRef,
     Policy, PrimaryPolicy, Record, Reject, RejectCode, Report, RequestId, Revision, ServerId,
     ServiceName, Severity, Step, Topology, TopologyInstance, TopologyNode, TopologyService, Zone,
 };
 
+mod automation;
 mod bad_input;
+mod bad_session;
+mod operate;
 mod sample;
+mod session;
 
 /// Through the message's bytes and back.
 fn there_and_back<W, T>(value: &T) -> Result<T, ParseError>
@@ -22,6 +26,30 @@ where
     let wire = W::try_from(value).expect("it has a place on the wire");
     let bytes = wire.encode_to_vec();
     T::try_from(W::decode(bytes.as_slice()).expect("what was encoded is decoded"))
+}
+
+/// What makes a message wrong, and the field that the refusal names.
+type Wrong<W> = (fn(&mut W), &'static str);
+
+/// Changes a message that is right, and names the field that is refused then.
+fn refused<W, T>(value: &T, table: Vec<Wrong<W>>)
+where
+    W: for<'a> From<&'a T> + Debug,
+    T: TryFrom<W, Error = ParseError> + Debug,
+{
+    for (change, field) in table {
+        let mut wire = W::from(value);
+        change(&mut wire);
+        let told = format!("{wire:?}");
+        let error = T::try_from(wire).unwrap_err();
+        assert_eq!(error.field, field, "{error}: {told}");
+    }
+}
+
+/// The elements, so many times over.
+fn times<T: Clone>(elements: &[T], times: usize) -> Vec<T> {
+    let all = elements.iter().cycle().take(elements.len() * times);
+    all.cloned().collect()
 }
 
 #[test]
@@ -75,12 +103,45 @@ fn what_servers_tell_each_other_has_no_message() {
         id: ServerId(1),
         store: 1,
     };
+    let promote = Command::Promote {
+        service: sample::service(),
+        to: sample::member(),
+        succeeds: Epoch(1),
+        in_sync: [NodeId(7)].into(),
+        syncing: [].into(),
+        account: operate::receipts().remove(0).account,
+        reason: note("why"),
+    };
+    let members = Command::SetMembers {
+        service: sample::service(),
+        epoch: Epoch(1),
+        expected: Revision(1),
+        in_sync: [NodeId(7)].into(),
+        syncing: [].into(),
+    };
+    let complete = Command::CompleteReceipt {
+        service: sample::service(),
+        epoch: Epoch(1),
+        timeline: [].into(),
+    };
+    let noted = Command::NoteReturn {
+        service: sample::service(),
+        epoch: Epoch(1),
+        returned: note("identical"),
+    };
     let nested = Command::Batch(vec![Command::Batch(vec![])]);
     let hidden = Command::Batch(vec![Command::RetireServer { id: ServerId(1) }]);
-    for command in [admit, bind, nested, hidden] {
+    for command in [
+        admit, bind, promote, members, complete, noted, nested, hidden,
+    ] {
         assert!(v1::Command::try_from(&command).is_err(), "{command:?}");
     }
-    assert!(v1::Key::try_from(&Key::Client(ClientId(1))).is_err());
+    let receipt = Key::Receipt(sample::service(), Epoch(1));
+    for key in [Key::Client(ClientId(1)), receipt] {
+        assert!(v1::Key::try_from(&key).is_err(), "{key}");
+    }
+    let receipt = Record::Receipt(Arc::new(operate::receipts().remove(0)));
+    assert!(v1::Record::try_from(&receipt).is_err());
 }
 
 #[test]

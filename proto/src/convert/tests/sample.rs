@@ -1,5 +1,6 @@
 //! One of everything, and more where the variants differ.
 
+use super::automation;
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_core::{
     Assignment, Attributes, ClientId, Command, CopiesPolicy, Endpoint, Epoch, Health, HistoryEntry,
@@ -136,7 +137,11 @@ pub(super) fn assignments() -> Vec<Assignment> {
         reason: note("by hand"),
         ..vacant.clone()
     };
-    vec![vacant, held]
+    let followed = Assignment {
+        syncing: [NodeId(9), NodeId(10)].into(),
+        ..held.clone()
+    };
+    vec![vacant, held, followed]
 }
 
 pub(super) fn servers() -> Vec<ServerRecord> {
@@ -174,6 +179,7 @@ pub(super) fn records() -> Vec<Record> {
         Record::Pin(Arc::new(pin(PinKind::Up, None))),
         Record::Pin(Arc::new(pin(PinKind::Down, Some(Timestamp(5))))),
     ];
+    all.extend(automation::records());
     all.extend(
         servers()
             .into_iter()
@@ -326,6 +332,7 @@ pub(super) fn commands() -> Vec<Command> {
     ];
     all.extend(commands_of_nodes());
     all.extend(commands_of_services());
+    all.extend(automation::commands());
     all.push(Command::Batch(commands_of_nodes()));
     all
 }
