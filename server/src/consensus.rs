@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader};
-use tenure_core::{LogIndex, Outcome, ServerId};
+use tenure_core::{Command, LogIndex, Outcome, ServerId};
 use tenure_storage::state_reader::StateReader;
 use tenure_storage::types::{Payload, ServerAddr, TypeConfig};
 use tokio::runtime::Handle;
@@ -18,11 +18,13 @@ use crate::raft::{Links, Raft};
 mod checkpoint;
 pub(crate) mod duties;
 mod group;
+mod leadership;
 mod membership;
 mod read;
 mod write;
 
 pub use group::{GroupStatus, PeerStatus, ServerRole};
+pub(crate) use leadership::{Lead, Leadership};
 pub(crate) use read::{Unconfirmed, confirm};
 
 /// How many proposals may be under way at once on one server. Beyond it callers are refused at
@@ -44,12 +46,14 @@ pub(crate) struct Inner {
     links: Arc<Links>,
     /// The runtime that consensus has for itself, so that load on the API cannot delay it.
     runtime: Handle,
-    proposals: Semaphore,
+    proposals: Arc<Semaphore>,
     writes: mpsc::Sender<write::Write>,
     reads: mpsc::Sender<read::Waiter>,
     /// One change of the group at a time on this server.
     changes: Mutex<()>,
     closing: watch::Sender<bool>,
+    leadership: watch::Sender<Leadership>,
+    cession: leadership::Cession,
 }
 
 impl Consensus {
@@ -65,6 +69,8 @@ impl Consensus {
         let (writes, proposed) = mpsc::channel(PROPOSALS_MAX);
         runtime.spawn(read::serve(waiters, raft.clone(), links.clone()));
         runtime.spawn(write::serve(proposed, raft.clone()));
+        let leadership = watch::Sender::default();
+        runtime.spawn(leadership::publish(raft.clone(), leadership.clone()));
         Consensus(Arc::new(Inner {
             id: ServerId(*raft.node_id()),
             cluster,
@@ -72,11 +78,13 @@ impl Consensus {
             reader,
             links,
             runtime,
-            proposals: Semaphore::new(PROPOSALS_MAX),
+            proposals: Arc::new(Semaphore::new(PROPOSALS_MAX)),
             writes,
             reads,
             changes: Mutex::new(()),
             closing: watch::Sender::new(false),
+            leadership,
+            cession: leadership::Cession::new(),
         }))
     }
 
@@ -101,27 +109,51 @@ impl Consensus {
     /// See [`ProposeError`]: only [`ProposeError::Unknown`] and [`ProposeError::Fatal`] leave open
     /// whether the command was committed.
     pub async fn propose(&self, payload: Payload) -> Result<Outcome, ProposeError> {
+        self.submit(payload)?.await
+    }
+
+    /// Puts a command in line at once; commands come to the log in the order of these calls. The future
+    /// gives what came of it.
+    fn submit(
+        &self,
+        payload: Payload,
+    ) -> Result<impl Future<Output = Result<Outcome, ProposeError>> + use<>, ProposeError> {
         if self.is_shutting_down() {
             return Err(ProposeError::ShuttingDown);
         }
-        let Ok(_permit) = self.0.proposals.try_acquire() else {
-            return Err(ProposeError::Overloaded);
-        };
+        let permit = self.0.proposals.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| ProposeError::Overloaded)?;
         let (answer, outcome) = oneshot::channel();
-        let write = write::Write { payload, answer };
-        if self.0.writes.send(write).await.is_err() {
-            return Err(ProposeError::Fatal("consensus was stopped".into()));
-        }
-        match tokio::time::timeout(write::PROPOSAL_TIMEOUT, outcome).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(ProposeError::Unknown(
-                "consensus stopped before it answered".into(),
-            )),
-            Err(_) => Err(ProposeError::Unknown(format!(
-                "no quorum stored it within {} s",
-                write::PROPOSAL_TIMEOUT.as_secs()
-            ))),
-        }
+        let sent = self.0.writes.try_send(write::Write { payload, answer });
+        sent.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => {
+                ProposeError::Fatal("consensus was stopped".into())
+            }
+        })?;
+        Ok(async move {
+            let _permit = permit;
+            match tokio::time::timeout(write::PROPOSAL_TIMEOUT, outcome).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(ProposeError::Unknown(
+                    "consensus stopped before it answered".into(),
+                )),
+                Err(_) => Err(ProposeError::Unknown(format!(
+                    "no quorum stored it within {} s",
+                    write::PROPOSAL_TIMEOUT.as_secs()
+                ))),
+            }
+        })
+    }
+
+    /// The same for a command of the server's own, which is harmless to repeat and so needs no request id.
+    pub(crate) fn submit_own(
+        &self,
+        actor: &str,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Outcome, ProposeError>> + use<>, String> {
+        let payload = duties::payload(actor, command)?;
+        self.submit(payload).map_err(|error| error.to_string())
     }
 
     /// Finds an index such that a state that includes it is linearizable for this caller: wait with

@@ -5,10 +5,13 @@
 mod api;
 mod config;
 mod consensus;
+mod control;
 mod error;
+mod exchange;
 mod formation;
 mod process;
 mod raft;
+mod session;
 
 pub use config::{Config, ConfigError};
 pub use consensus::{Consensus, GroupStatus, PeerStatus, ServerRole};

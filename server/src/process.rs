@@ -116,8 +116,9 @@ async fn start_api(
     threads: &Threads,
 ) -> Result<JoinHandle<()>, StartError> {
     let consensus = parts.consensus.clone();
+    let (control, exchange) = (parts.control.clone(), parts.exchange.clone());
     let handle = threads.handle();
-    let routes = handle.spawn(async move { api::routes(consensus).await });
+    let routes = handle.spawn(async move { api::routes(consensus, control, exchange).await });
     let routes = routes
         .await
         .map_err(|error| StartError::Consensus(error.to_string()))?

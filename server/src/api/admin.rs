@@ -1,7 +1,8 @@
 //! Admin: change the state, look at the servers, change which servers there are.
 
-use super::{command, read::Reads, refusal};
+use super::{command, operate::Desk, read::Reads, refusal};
 use crate::consensus::{Consensus, GroupStatus, Peer, PeerStatus};
+use crate::control::Control;
 use tenure_core::{Endpoint, ServerId, State, Topology, topology};
 use tenure_proto::{NotOnWire, v1};
 use tonic::{Request, Response, Status};
@@ -13,11 +14,17 @@ const HISTORY_MAX: usize = 10_000;
 pub(super) struct Service {
     consensus: Consensus,
     reads: Reads,
+    desk: Desk,
 }
 
 impl Service {
-    pub(super) fn new(consensus: Consensus, reads: Reads) -> Self {
-        Self { consensus, reads }
+    pub(super) fn new(consensus: Consensus, control: Control, reads: Reads) -> Self {
+        let desk = Desk::new(consensus.clone(), control, reads.clone());
+        Self {
+            consensus,
+            reads,
+            desk,
+        }
     }
 
     fn peer(&self, request: &v1::AddServerRequest) -> Result<Peer, Status> {
@@ -233,5 +240,45 @@ impl v1::admin_server::Admin for Service {
         let applied = applied
             .map_err(|why| Status::internal(format!("the checkpoint was not written: {why}")))?;
         Ok(Response::new(v1::CheckpointResponse { applied: applied.0 }))
+    }
+
+    async fn switchover(
+        &self,
+        request: Request<v1::SwitchoverRequest>,
+    ) -> Result<Response<v1::MovedResponse>, Status> {
+        let moved = self.desk.switchover(request.into_inner()).await;
+        moved.map(Response::new)
+    }
+
+    async fn failover(
+        &self,
+        request: Request<v1::FailoverRequest>,
+    ) -> Result<Response<v1::MovedResponse>, Status> {
+        let moved = self.desk.failover(request.into_inner()).await;
+        moved.map(Response::new)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let explained = self.desk.explain(request.into_inner()).await;
+        explained.map(Response::new)
+    }
+
+    async fn what_if(
+        &self,
+        request: Request<v1::WhatIfRequest>,
+    ) -> Result<Response<v1::WhatIfResponse>, Status> {
+        let forecast = self.desk.what_if(request.into_inner()).await;
+        forecast.map(Response::new)
+    }
+
+    async fn receipts(
+        &self,
+        request: Request<v1::ReceiptsRequest>,
+    ) -> Result<Response<v1::ReceiptsResponse>, Status> {
+        let receipts = self.desk.receipts(request.into_inner()).await;
+        receipts.map(Response::new)
     }
 }

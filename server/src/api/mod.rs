@@ -1,17 +1,22 @@
-//! The API: Discovery and Admin over gRPC. Handlers parse, ask consensus or the state, and answer;
+//! The API: Discovery, Admin and Session over gRPC. Handlers parse, ask consensus or the state, and answer;
 //! they decide nothing.
 
 mod admin;
 mod command;
 mod discovery;
+mod operate;
 mod portion;
 mod read;
-mod refusal;
+pub(crate) mod refusal;
 mod watch;
 
-use crate::consensus::Consensus;
+use crate::{consensus::Consensus, control::Control, exchange::Exchange, session};
 use read::Reads;
-use tenure_proto::v1::{DESCRIPTORS, admin_server::AdminServer, discovery_server::DiscoveryServer};
+use std::sync::Arc;
+use tenure_proto::v1::{
+    DESCRIPTORS, admin_server::AdminServer, discovery_server::DiscoveryServer,
+    session_server::SessionServer,
+};
 use tonic::service::Routes;
 
 /// Largest request that is read, in bytes: a topology of some ten thousand instances.
@@ -24,15 +29,23 @@ const REQUEST_BYTES_MAX: usize = 4 << 20;
 ///
 /// # Errors
 /// When the compiled-in descriptors cannot be read: a broken build.
-pub async fn routes(consensus: Consensus) -> Result<Routes, tonic_reflection::server::Error> {
+pub async fn routes(
+    consensus: Consensus,
+    control: Control,
+    exchange: Arc<Exchange>,
+) -> Result<Routes, tonic_reflection::server::Error> {
     let reads = Reads::start(consensus.clone());
     let discovery = discovery::Service::new(consensus.clone(), reads.clone());
-    let admin = admin::Service::new(consensus, reads);
+    let session = session::Service::new(consensus.clone(), exchange);
+    let admin = admin::Service::new(consensus, control, reads);
     let (health, health_service) = tonic_health::server::health_reporter();
     health
         .set_serving::<DiscoveryServer<discovery::Service>>()
         .await;
     health.set_serving::<AdminServer<admin::Service>>().await;
+    health
+        .set_serving::<SessionServer<session::Service>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -40,6 +53,7 @@ pub async fn routes(consensus: Consensus) -> Result<Routes, tonic_reflection::se
     Ok(
         Routes::new(DiscoveryServer::new(discovery).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(AdminServer::new(admin).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(SessionServer::new(session).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(health_service)
             .add_service(reflection),
     )

@@ -1,7 +1,11 @@
 //! Refusals: every "no" of the API as a gRPC status with a typed [`v1::Refusal`] in its details.
 
 use crate::consensus::{MembershipError, Peer, ProposeError, ReadError};
-use tenure_core::Reject;
+use crate::control::Unanswered;
+use tenure_core::{
+    Reject,
+    controller::{Hold, HoldCode},
+};
 use tenure_proto::{
     refusal::{self, because, status},
     v1::{self, refusal::Reason},
@@ -16,7 +20,7 @@ fn hint(peer: Peer) -> v1::ServerHint {
 }
 
 /// The request cannot be right.
-pub(super) fn invalid(why: impl ToString) -> Status {
+pub(crate) fn invalid(why: impl ToString) -> Status {
     status(
         Code::InvalidArgument,
         because(Reason::Invalid, why.to_string()),
@@ -29,7 +33,7 @@ pub(super) fn not_found(what: impl ToString) -> Status {
 }
 
 /// Too much of this is under way.
-pub(super) fn overloaded(what: impl ToString) -> Status {
+pub(crate) fn overloaded(what: impl ToString) -> Status {
     status(
         Code::ResourceExhausted,
         because(Reason::Overloaded, what.to_string()),
@@ -107,6 +111,39 @@ pub(super) fn membership(error: MembershipError) -> Status {
                 because(Reason::Membership, detail),
             )
         }
+    }
+}
+
+/// The leader decided not to act.
+pub(super) fn held(hold: &Hold) -> Status {
+    if hold.code == HoldCode::NotLeading {
+        return no_leader(hold.to_string());
+    }
+    let told = v1::Refusal {
+        hold: Some(hold.into()),
+        ..because(Reason::Held, hold.to_string())
+    };
+    status(Code::FailedPrecondition, told)
+}
+
+/// Why the controller did not answer.
+pub(super) fn unanswered(why: Unanswered, leader: Option<Peer>) -> Status {
+    let unknown = |detail: String| status(Code::Unknown, because(Reason::OutcomeUnknown, detail));
+    match why {
+        Unanswered::NotLeading => {
+            let error = ProposeError::NotLeader { leader };
+            propose(error)
+        }
+        Unanswered::LostLead => unknown(
+            "this server led when it was asked and does not any more: the receipts of the service \
+             say whether its primary was moved"
+                .to_owned(),
+        ),
+        Unanswered::Overloaded => overloaded("too many questions to the controller at a time"),
+        Unanswered::TimedOut(within) => unknown(format!(
+            "it was not done within {} ms and goes on: the receipts of the service say what comes of it",
+            within.as_millis()
+        )),
     }
 }
 

@@ -1,11 +1,14 @@
-//! What the leader does on its own: remembers servers and their data folders, completes changes of
-//! the group that were cut off, and takes expired pins away.
+//! What the leader does on its own, apart from roles: remembers servers and their data folders, completes
+//! changes of the group that were cut off, takes expired pins and pauses away, and allows new kinds of
+//! command once every server understands them.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openraft::async_runtime::watch::WatchReceiver;
 use tenure_core::{
-    Command, Endpoint, Envelope, NodeRef, Note, Outcome, ServerId, ServerStatus, State, Timestamp,
+    Command, Endpoint, Envelope, NodeRef, Note, Outcome, ServerId, ServerStatus, Settings, State,
+    Timestamp,
 };
 use tenure_storage::format::encode_command;
 use tenure_storage::types::Payload;
@@ -16,16 +19,22 @@ use crate::error::MembershipError;
 
 /// How often the leader looks at pins and at what it could not do before.
 const EVERY: Duration = Duration::from_secs(1);
+/// Whom the history names for what the leader does on its own.
+pub(super) const ACTOR: &str = "leader";
+/// Largest entry of a server's own, in bytes: well below what the log takes.
+const OWN_BYTES_MAX: usize = 16 << 20;
 
 /// Runs until consensus stops.
 pub(crate) async fn run(consensus: Consensus) {
     let mut changes = consensus.raft().server_metrics();
+    let mut links_up = consensus.links().ups();
     let mut told_retired = false;
     loop {
         let leads = {
             let metrics = changes.borrow_and_update();
             metrics.state.is_leader()
         };
+        links_up.borrow_and_update();
         if consensus.is_shutting_down() {
             return;
         }
@@ -41,8 +50,11 @@ pub(crate) async fn run(consensus: Consensus) {
                  or add it anew with an empty data folder and another id"
             );
         }
-        if let Ok(Err(_)) = timeout(EVERY, changes.changed()).await {
-            return;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            // What a server says when it is reached may be what a duty waits for.
+            Ok(()) = links_up.changed() => {}
+            () = tokio::time::sleep(EVERY) => {}
         }
     }
 }
@@ -76,7 +88,7 @@ async fn lead(consensus: &Consensus) -> Result<(), MembershipError> {
         .read(|state| commands(consensus, state, &servers, now));
     for command in due {
         // Each rests on the fact that it was decided on; a reject means that the fact has changed.
-        let payload = payload(command).map_err(MembershipError::Invalid)?;
+        let payload = payload(ACTOR, command).map_err(MembershipError::Invalid)?;
         if let Outcome::Rejected(reject) = consensus.propose(payload).await? {
             tracing::debug!(%reject, "a duty was overtaken");
         }
@@ -116,7 +128,36 @@ fn commands(
             expected: pin.modified,
         });
     }
+    let pauses = state.pauses().values();
+    for pause in pauses.filter(|pause| expired(&pause.until)) {
+        due.push(Command::RemovePause {
+            scope: pause.scope.clone(),
+            expected: pause.modified,
+        });
+    }
+    due.extend(raise(state, servers, |id| consensus.links().level(id.0)));
     due
+}
+
+/// The feature level of the cluster, when it can be raised: to the lowest that any server understands, of
+/// those that may take part and of those that do.
+fn raise(
+    state: &State,
+    servers: &[group::PeerStatus],
+    level: impl Fn(ServerId) -> Option<u32>,
+) -> Option<Command> {
+    let admitted = state.servers().values();
+    let admitted = admitted.filter(|record| record.status == ServerStatus::Admitted);
+    let all: BTreeSet<ServerId> = admitted
+        .map(|record| record.id)
+        .chain(servers.iter().map(|known| known.peer.id))
+        .collect();
+    let from = state.settings().feature_level;
+    let mut to = Settings::FEATURE_LEVEL_SUPPORTED;
+    for id in all {
+        to = to.min(level(id)?);
+    }
+    (to > from).then_some(Command::RaiseFeatureLevel { from, to })
 }
 
 fn bind(consensus: &Consensus, id: ServerId) -> Option<Command> {
@@ -168,12 +209,19 @@ fn wall_clock() -> Timestamp {
 
 /// The log entry of a command of the leader's own. Each such command is harmless to repeat, so it
 /// needs no request id.
-pub(super) fn payload(command: Command) -> Result<Payload, String> {
-    let actor = Note::new("leader").map_err(|error| error.to_string())?;
-    Ok(Payload(encode_command(&Envelope {
+pub(super) fn payload(actor: &str, command: Command) -> Result<Payload, String> {
+    let actor = Note::new(actor).map_err(|error| error.to_string())?;
+    let entry = encode_command(&Envelope {
         request: None,
         actor,
         stamp: wall_clock(),
         command,
-    })))
+    });
+    if entry.len() > OWN_BYTES_MAX {
+        let bytes = entry.len();
+        return Err(format!(
+            "a command of {bytes} bytes, at most {OWN_BYTES_MAX} go into one log entry"
+        ));
+    }
+    Ok(Payload(entry))
 }

@@ -236,7 +236,7 @@ fn change_error(
 
 /// Commits a command of this server's own.
 async fn commit(consensus: &Consensus, command: Command) -> Result<(), MembershipError> {
-    let payload = duties::payload(command).map_err(MembershipError::Invalid)?;
+    let payload = duties::payload(duties::ACTOR, command).map_err(MembershipError::Invalid)?;
     match consensus.propose(payload).await? {
         Outcome::Done(_) => Ok(()),
         Outcome::Rejected(reject) => Err(MembershipError::Rejected(reject)),
@@ -277,6 +277,7 @@ pub(super) async fn transfer(
             "server {to} cannot be reached, so it could not take over"
         )));
     }
+    consensus.cede().await?;
     // A leader that has begun to hand over proposes nothing more until another leads. If the one
     // that was asked does not take over, any other may.
     let others = servers

@@ -8,14 +8,17 @@ use openraft::{Config as RaftConfig, SnapshotPolicy};
 use tenure_storage::store::{Checkpoints, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
 use super::StartError;
 use crate::config::Config;
 use crate::consensus::{Consensus, duties};
+use crate::control::Control;
 use crate::error::Peer;
+use crate::exchange::Exchange;
 use crate::formation;
-use crate::raft::{Links, Network, Raft, Service};
+use crate::raft::{Links, Network, Raft, Service, relay};
 
 /// How a server has ended; None while it runs.
 pub(super) type Ended = Option<Result<(), String>>;
@@ -23,6 +26,8 @@ pub(super) type Ended = Option<Result<(), String>>;
 /// What runs on the runtime of consensus.
 pub(super) struct Parts {
     pub(super) consensus: Consensus,
+    pub(super) control: Control,
+    pub(super) exchange: Arc<Exchange>,
     pub(super) checkpoints: Checkpoints,
     pub(super) ended: watch::Receiver<Ended>,
 }
@@ -36,7 +41,14 @@ pub(super) async fn assemble(
 ) -> Result<Parts, StartError> {
     let id = config.server.0;
     let listener = adopt(listener)?;
-    let links = Links::new(config.cluster.clone(), id, store_id, store.reader.clone());
+    let links = Links::new(
+        config.cluster.clone(),
+        id,
+        store_id,
+        store.reader.clone(),
+        config.timing.election_max,
+    );
+    let exchange = Exchange::new(config.server);
     let raft = Raft::new(
         id,
         Arc::new(raft_config(&config)?),
@@ -47,12 +59,7 @@ pub(super) async fn assemble(
     .await
     .map_err(|error| StartError::Consensus(error.to_string()))?;
     links.attach(raft.clone());
-    let service = Service::new(
-        links.clone(),
-        raft.clone(),
-        store.inbox,
-        config.timing.election_max,
-    );
+    let service = Service::new(links.clone(), raft.clone(), store.inbox, exchange.clone());
     tokio::spawn(serve_raft(service, listener));
     let (end, ended) = watch::channel(None);
     tokio::spawn(watch_end(raft.clone(), end.clone()));
@@ -64,6 +71,12 @@ pub(super) async fn assemble(
         tokio::runtime::Handle::current(),
     );
     tokio::spawn(duties::run(consensus.clone()));
+    let leadership = consensus.leadership();
+    tokio::spawn(relay(links.clone(), exchange.clone(), leadership));
+    // Followers refuse votes for so long after each append of a leader.
+    let raft_lease = config.timing.election_max;
+    let (control, task) = Control::start(consensus.clone(), exchange.clone(), raft_lease);
+    tokio::spawn(watch_control(task, end.clone()));
     tokio::spawn(async move {
         let servers = with_own(config.servers, &own);
         if let Err(why) = formation::form(id, store_id, &servers, &raft, &links).await {
@@ -73,6 +86,8 @@ pub(super) async fn assemble(
     });
     Ok(Parts {
         consensus,
+        control,
+        exchange,
         checkpoints: store.checkpoints,
         ended,
     })
@@ -103,8 +118,9 @@ fn raft_config(config: &Config) -> Result<RaftConfig, StartError> {
     RaftConfig {
         cluster_name: config.cluster.clone(),
         heartbeat_interval: heartbeat,
-        // Acknowledged appends stand in for heartbeats while there is load.
-        heartbeat_min_interval: Some(heartbeat),
+        // Acknowledged appends stand in for heartbeats while there is load; half of the interval keeps
+        // what a quorum has acknowledged from ever being much older than one interval and a half.
+        heartbeat_min_interval: Some(heartbeat.div_ceil(2)),
         election_timeout_min: millis(config.timing.election_min),
         election_timeout_max: millis(config.timing.election_max),
         install_snapshot_timeout: 10_000,
@@ -173,6 +189,18 @@ pub(super) async fn serve_api(
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the port of the API is closed");
+    }
+}
+
+/// Reports that the driver of the controller has failed; without it nobody would be granted anything.
+async fn watch_control(task: JoinHandle<()>, end: watch::Sender<Ended>) {
+    if let Err(error) = task.await
+        && error.is_panic()
+    {
+        let failed = Err(format!("the controller has failed: {error}"));
+        end.send_modify(|ended| {
+            ended.get_or_insert(failed);
+        });
     }
 }
 

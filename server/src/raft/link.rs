@@ -97,6 +97,14 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up(connection) if !connection.is_closed())
     }
 
+    /// The highest feature level that the other end understands, while the stream is open.
+    pub(super) fn level(&self) -> Option<u32> {
+        match &*self.state.borrow() {
+            State::Up(connection) if !connection.is_closed() => Some(connection.level),
+            State::Up(_) | State::Idle | State::Dialing | State::Down { .. } => None,
+        }
+    }
+
     /// Who this server is, to the other end.
     pub(super) fn identity(&self) -> Result<pb::Identity, LinkError> {
         Ok(self.links()?.identity(self.target))
@@ -172,11 +180,15 @@ impl Link {
                 }
             }
         };
+        let up = matches!(next, State::Up(_));
         self.state.send_replace(next);
+        if up {
+            links.is_now_up();
+        }
     }
 
     async fn open(&self, links: &Links) -> Result<Arc<Connection>, LinkError> {
-        let (mut client, _) = dial::hello(links, self.target, &self.address).await?;
+        let (mut client, hello) = dial::hello(links, self.target, &self.address).await?;
         let (outgoing, queued) = mpsc::channel(OUTGOING_MAX);
         let first = pb::LinkRequest {
             identity: Some(links.identity(self.target)),
@@ -195,6 +207,7 @@ impl Link {
             calls: Mutex::new(Some(HashMap::new())),
             next: AtomicU64::new(1),
             client,
+            level: hello.feature_level,
         });
         tokio::spawn(receive(Arc::downgrade(&connection), opened.into_inner()));
         Ok(connection)
@@ -239,6 +252,7 @@ pub(super) struct Connection {
     calls: Mutex<Option<HashMap<u64, Waiting>>>,
     next: AtomicU64,
     client: RaftClient<Channel>,
+    level: u32,
 }
 
 impl Connection {

@@ -8,11 +8,13 @@
 //! | `network` | openraft's network traits on top of links |
 //! | `service` | the answering end |
 //! | `snapshot` | snapshots in chunks, beside the stream |
+//! | `relay` | what followers hear of members, to the leader, and its grants back |
 
 mod dial;
 mod link;
 mod network;
 mod peers;
+mod relay;
 mod service;
 mod snapshot;
 pub(crate) mod wire;
@@ -22,6 +24,7 @@ use tenure_storage::types::TypeConfig;
 
 pub(crate) use network::Network;
 pub(crate) use peers::{Hello, Links};
+pub(crate) use relay::run as relay;
 pub(crate) use service::Service;
 
 /// The Raft core with our state machine.

@@ -43,6 +43,7 @@ impl Network {
     fn way(&self, target: ServerId, address: &ServerAddr, purpose: Purpose) -> Way {
         Way {
             own: self.links.id(),
+            links: self.links.clone(),
             target,
             link: self.links.link(target, &address.raft),
             purpose,
@@ -72,6 +73,7 @@ enum Purpose {
 /// The way to one server.
 pub(crate) struct Way {
     own: ServerId,
+    links: Arc<Links>,
     target: ServerId,
     link: Arc<Link>,
     purpose: Purpose,
@@ -98,6 +100,17 @@ impl Way {
             .call(body, ttl)
             .await
             .map_err(|error| self.error(error, action))
+    }
+
+    /// A server that has just started has forgotten whose lease it had confirmed, and its own vote for
+    /// itself counts too: so it asks for none, either.
+    fn check_quiet(&self, request: &VoteRequest<TypeConfig>) -> Rpc<()> {
+        if request.leadership_transfer || !self.links.is_quiet() {
+            return Ok(());
+        }
+        let why = "this server has just started and asks for no votes yet";
+        let error = LinkError::Unreachable(why.into());
+        Err(self.error(error, RPCTypes::Vote))
     }
 
     async fn ask_vote(&self, body: Ask, ttl: Duration) -> Rpc<VoteResponse<TypeConfig>> {
@@ -138,6 +151,7 @@ impl NetVote<TypeConfig> for Way {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<VoteResponse<TypeConfig>> {
+        self.check_quiet(&rpc)?;
         let body = Ask::Vote(wire::vote_request_to_wire(&rpc));
         self.ask_vote(body, option.hard_ttl()).await
     }
@@ -147,6 +161,7 @@ impl NetVote<TypeConfig> for Way {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<VoteResponse<TypeConfig>> {
+        self.check_quiet(&rpc)?;
         let body = Ask::PreVote(wire::vote_request_to_wire(&rpc));
         self.ask_vote(body, option.hard_ttl()).await
     }

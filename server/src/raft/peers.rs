@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use tenure_core::{ServerId, ServerRecord, ServerStatus};
+use tenure_core::{ServerId, ServerRecord, ServerStatus, Settings};
 use tenure_proto::raft as pb;
 use tenure_storage::state_reader::StateReader;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::link::{Link, LinkError};
 use super::{Raft, dial};
@@ -55,6 +56,12 @@ pub(crate) enum Refusal {
          an id that was never used"
     )]
     OtherStore(u64),
+    /// It does not understand commands that the cluster uses.
+    #[error(
+        "server {id} understands commands up to feature level {theirs}, the cluster uses level {ours}: \
+         run a newer version of the program there"
+    )]
+    TooOld { id: u64, theirs: u32, ours: u32 },
     /// It did not say who it is.
     #[error("the caller did not say which server it is")]
     Nameless,
@@ -69,6 +76,8 @@ pub(crate) struct Hello {
     pub(crate) known_store: Option<u128>,
     /// Whether its state says that this server was removed.
     pub(crate) retired: bool,
+    /// The highest feature level that it understands.
+    pub(crate) feature_level: u32,
 }
 
 /// The links of this server to the others.
@@ -81,6 +90,10 @@ pub(crate) struct Links {
     links: Mutex<BTreeMap<u64, Arc<Link>>>,
     /// The data folders that other servers came with.
     seen: Mutex<BTreeMap<u64, u128>>,
+    /// Counts links that came up.
+    ups: watch::Sender<u64>,
+    /// Until then this server neither votes nor asks for votes.
+    quiet_until: Instant,
     /// What was last logged of a server, so that a cause is logged once and not at every attempt.
     logged: Mutex<BTreeMap<u64, String>>,
     closing: watch::Sender<bool>,
@@ -94,7 +107,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Links {
-    pub(crate) fn new(cluster: String, id: u64, store: u128, reader: StateReader) -> Arc<Links> {
+    /// `quiet` is for how long this server neither votes nor asks for votes: it does not remember whose
+    /// lease it had confirmed before it was started, and its vote could make a second leader beside one
+    /// whose lease still runs.
+    pub(crate) fn new(
+        cluster: String,
+        id: u64,
+        store: u128,
+        reader: StateReader,
+        quiet: Duration,
+    ) -> Arc<Links> {
         Arc::new(Links {
             cluster,
             id,
@@ -103,6 +125,8 @@ impl Links {
             raft: OnceLock::new(),
             links: Mutex::default(),
             seen: Mutex::default(),
+            ups: watch::Sender::new(0),
+            quiet_until: Instant::now() + quiet,
             logged: Mutex::default(),
             closing: watch::Sender::new(false),
         })
@@ -110,6 +134,11 @@ impl Links {
 
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Whether this server has just started, and neither votes nor asks for votes.
+    pub(super) fn is_quiet(&self) -> bool {
+        Instant::now() < self.quiet_until
     }
 
     /// Makes the Raft core known, which is built after its network.
@@ -133,15 +162,20 @@ impl Links {
 
     /// Asks the leader up to where a reader must have applied.
     pub(crate) async fn read_index(self: &Arc<Self>, leader: u64) -> Result<u64, LinkError> {
-        let address = self
-            .address(leader)
+        let link = self
+            .link_to(leader)
             .ok_or_else(|| LinkError::Unreachable("its address is not known".into()))?;
         let body = pb::link_request::Body::ReadIndex(pb::ReadIndexRequest {});
-        let answer = self.link(leader, &address).call(body, READ_TIMEOUT).await?;
+        let answer = link.call(body, READ_TIMEOUT).await?;
         let pb::link_response::Body::ReadIndex(answer) = answer else {
             return Err(LinkError::unexpected(&answer));
         };
         Ok(answer.index)
+    }
+
+    /// The link to a server of the group; None when it is not known where that is.
+    pub(super) fn link_to(self: &Arc<Self>, server: u64) -> Option<Arc<Link>> {
+        Some(self.link(server, &self.address(server)?))
     }
 
     fn address(&self, server: u64) -> Option<String> {
@@ -161,6 +195,25 @@ impl Links {
         lock(&self.links)
             .get(&target)
             .is_some_and(|link| link.is_up())
+    }
+
+    /// The highest feature level that a server understands: this one, or one to which the stream is open,
+    /// for it may be another program tomorrow.
+    pub(crate) fn level(&self, id: u64) -> Option<u32> {
+        if id == self.id {
+            return Some(Settings::FEATURE_LEVEL_SUPPORTED);
+        }
+        lock(&self.links).get(&id)?.level()
+    }
+
+    /// Follows how many links came up.
+    pub(crate) fn ups(&self) -> watch::Receiver<u64> {
+        self.ups.subscribe()
+    }
+
+    /// A link came up.
+    pub(super) fn is_now_up(&self) {
+        self.ups.send_modify(|ups| *ups += 1);
     }
 
     /// Who this server is, to `target`.
@@ -186,7 +239,7 @@ impl Links {
                 .map(|store| store.to_be_bytes().to_vec().into())
                 .unwrap_or_default(),
             retired: known.is_some_and(|record| record.status == ServerStatus::Retired),
-            feature_level: FEATURE_LEVEL,
+            feature_level: Settings::FEATURE_LEVEL_SUPPORTED,
         }
     }
 
@@ -247,11 +300,20 @@ impl Links {
         }
         let store = store_id(&answer.store).ok_or(Refusal::Nameless)?;
         self.check_known(target, Some(store))?;
+        let ours = self.reader.read(|state| state.settings().feature_level);
+        if answer.feature_level < ours {
+            return Err(Refusal::TooOld {
+                id: target,
+                theirs: answer.feature_level,
+                ours,
+            });
+        }
         lock(&self.seen).insert(target, store);
         Ok(Hello {
             formed: answer.formed,
             known_store: store_id(&answer.known_store),
             retired: answer.retired,
+            feature_level: answer.feature_level,
         })
     }
 
@@ -313,9 +375,6 @@ impl Links {
         }
     }
 }
-
-/// The highest feature level that this program understands.
-const FEATURE_LEVEL: u32 = 1;
 
 fn store_id(bytes: &[u8]) -> Option<u128> {
     bytes.try_into().ok().map(u128::from_be_bytes)

@@ -15,13 +15,14 @@ use tenure_proto::raft::raft_server::{Raft as Rpc, RaftServer};
 use tenure_storage::snapshot::SnapshotInbox;
 use tenure_storage::types::TypeConfig;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::peers::{Links, Refusal};
-use super::{APPEND_WINDOW, MESSAGE_MAX, Raft, snapshot, wire};
+use super::{APPEND_WINDOW, MESSAGE_MAX, Raft, relay, snapshot, wire};
 use crate::consensus::{Unconfirmed, confirm};
+use crate::exchange::Exchange;
 
 /// How long the caller may take to say who it is.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,25 +35,21 @@ pub(crate) struct Service {
     links: Arc<Links>,
     raft: Raft,
     inbox: SnapshotInbox,
-    /// Until then it votes for nobody.
-    quiet_until: Instant,
+    exchange: Arc<Exchange>,
 }
 
 impl Service {
-    /// `quiet` is how long this server votes for nobody: it does not remember whose lease it had
-    /// confirmed before it was started, and a vote could make a second leader beside one whose
-    /// lease still runs.
     pub(crate) fn new(
         links: Arc<Links>,
         raft: Raft,
         inbox: SnapshotInbox,
-        quiet: Duration,
+        exchange: Arc<Exchange>,
     ) -> Service {
         Service {
             links,
             raft,
             inbox,
-            quiet_until: Instant::now() + quiet,
+            exchange,
         }
     }
 
@@ -112,6 +109,21 @@ impl Rpc for Service {
         };
         tokio::spawn(session.run(requests));
         Ok(Response::new(ReceiverStream::new(queued)))
+    }
+
+    type RelayStream = relay::Answers;
+
+    async fn relay(
+        &self,
+        request: Request<Streaming<pb::RelayUp>>,
+    ) -> Result<Response<relay::Answers>, Status> {
+        let mut ups = request.into_inner();
+        let first = timeout(IDENTIFY_TIMEOUT, ups.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("the caller did not say who it is"))??;
+        let from = self.admit(first.and_then(|first| first.identity).as_ref())?;
+        let (links, exchange) = (self.links.clone(), self.exchange.clone());
+        Ok(Response::new(relay::answer(links, exchange, from, ups)))
     }
 
     async fn install_snapshot(
@@ -303,7 +315,7 @@ impl Service {
     }
 
     fn check_quiet(&self) -> Result<(), String> {
-        if Instant::now() < self.quiet_until {
+        if self.links.is_quiet() {
             return Err("it has just started and votes for nobody yet".into());
         }
         Ok(())
