@@ -31,6 +31,7 @@ mod history;
 mod id;
 mod instance;
 pub mod invariants;
+pub mod lease;
 pub mod limits;
 mod name;
 mod node;

@@ -8,7 +8,7 @@ use crate::{
     ControlLoss, Endpoint, Epoch, Member, Millis, NodeId, Note, Position, Report, ServerId,
     ServiceName,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One beat of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,8 +186,11 @@ pub enum Wanted {
         write_acks: u32,
         /// Whether no write may be acknowledged with fewer.
         strict: bool,
-        /// Whose acknowledgements count, and who could be promoted in its place.
+        /// Who may acknowledge by the log, and could be promoted in its place.
         members: BTreeMap<NodeId, Fellow>,
+        /// Those among them whose acknowledgements are to count no more: they are to be detached, so
+        /// that the log can say so.
+        detached: BTreeSet<NodeId>,
     },
     /// Follow the primary.
     Replica {

@@ -54,8 +54,8 @@ pub enum Action {
 pub enum Feat {
     /// It was done.
     Done,
-    /// How far the instance has got: of [`Action::Measure`], [`Action::Detach`] and
-    /// [`Action::Quiesce`], after it was done.
+    /// How far the instance has got: of [`Action::Measure`], [`Action::Detach`],
+    /// [`Action::Quiesce`] and [`Action::Fence`], after it was done.
     At(Option<Position>),
     /// Of [`Action::Follow`]: it follows; how its history compared, when it was primary before.
     Follows(Option<(Rejoin, Note)>),

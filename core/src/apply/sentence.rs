@@ -46,6 +46,38 @@ pub(super) fn of(state: &State, command: &Command) -> Option<String> {
                 reason,
             )
         }
+        Command::Promote { .. }
+        | Command::SetAutomation { .. }
+        | Command::SetPause { .. }
+        | Command::RemovePause { .. } => return of_automation(state, command),
+        Command::Batch(commands) => return of_all(state, commands),
+        Command::AddNode { name, .. } => format!("node {name} was added"),
+        Command::UpdateNode { node, .. } => format!("node {} was changed", named(state, node)),
+        Command::JoinNode { node, .. } => format!("node {} joined", named(state, node)),
+        Command::SetLifecycle {
+            node, to, reason, ..
+        } => because(format!("node {} is {to}", named(state, node)), reason),
+        Command::RemoveNode { node, reason, .. } => {
+            because(format!("node {} was removed", named(state, node)), reason)
+        }
+        Command::SetPin {
+            node, kind, reason, ..
+        } => because(
+            format!("node {} was pinned {kind}", named(state, node)),
+            reason,
+        ),
+        Command::RemovePin { node, .. } => {
+            format!("pin of node {} was taken away", named(state, node))
+        }
+    })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the one who calls it is exhaustive"
+)]
+fn of_automation(state: &State, command: &Command) -> Option<String> {
+    Some(match command {
         Command::Promote {
             service,
             to,
@@ -69,25 +101,7 @@ pub(super) fn of(state: &State, command: &Command) -> Option<String> {
         Command::RemovePause { scope, .. } => {
             format!("automation was resumed for {}", scoped(state, scope))
         }
-        Command::Batch(commands) => return of_all(state, commands),
-        Command::AddNode { name, .. } => format!("node {name} was added"),
-        Command::UpdateNode { node, .. } => format!("node {} was changed", named(state, node)),
-        Command::JoinNode { node, .. } => format!("node {} joined", named(state, node)),
-        Command::SetLifecycle {
-            node, to, reason, ..
-        } => because(format!("node {} is {to}", named(state, node)), reason),
-        Command::RemoveNode { node, reason, .. } => {
-            because(format!("node {} was removed", named(state, node)), reason)
-        }
-        Command::SetPin {
-            node, kind, reason, ..
-        } => because(
-            format!("node {} was pinned {kind}", named(state, node)),
-            reason,
-        ),
-        Command::RemovePin { node, .. } => {
-            format!("pin of node {} was taken away", named(state, node))
-        }
+        _ => return None,
     })
 }
 

@@ -1,0 +1,92 @@
+//! Taking in a grant: what is allowed from the moment at which the answered heartbeat was sent, and
+//! what is wanted from now on.
+
+use super::{Agent, instance::Instance};
+use crate::{Directive, Epoch, Grant, Millis, Moment, Wanted, lease};
+
+/// What a grant allows, and to whom it was given.
+#[derive(Clone, Copy)]
+struct Allowed {
+    /// When the answered heartbeat was sent; None when that is not known any more.
+    sent: Option<Moment>,
+    /// Which heartbeat it was.
+    answers: u64,
+    lease: Millis,
+}
+
+impl Agent {
+    pub(super) fn granted(&mut self, grant: Grant) {
+        let meant = grant.member == self.start.member && grant.session == self.start.session;
+        if !meant || (grant.term, grant.number) <= self.heard {
+            return;
+        }
+        self.heard = (grant.term, grant.number);
+        self.heartbeat = grant.heartbeat;
+        self.drift_permille = grant.drift_permille;
+        self.control_loss = grant.control_loss;
+        if grant.lease > Millis(0) {
+            self.lease = grant.lease;
+        }
+        let sent = self
+            .sent
+            .iter()
+            .find(|(number, _)| *number == grant.answers);
+        let allowed = Allowed {
+            sent: sent.map(|(_, at)| *at),
+            answers: grant.answers,
+            lease: grant.lease,
+        };
+        for directive in grant.directives {
+            if let Some(instance) = self.instances.get_mut(&directive.service)
+                && directive.epoch >= instance.epoch
+            {
+                instance.direct(directive, allowed);
+            }
+        }
+    }
+}
+
+impl Instance {
+    fn direct(&mut self, directive: Directive, allowed: Allowed) {
+        if directive.epoch > self.epoch {
+            self.surveyed = None;
+            self.returned = None;
+        }
+        self.epoch = directive.epoch;
+        match &directive.wanted {
+            Wanted::Primary { .. } => self.allow(allowed),
+            Wanted::Replica { .. } => {
+                self.forbid();
+                // The leader stands by the primary again: it may be pledged to.
+                if directive.survey.is_none() && self.refuses >= directive.epoch {
+                    self.refuses = Epoch(directive.epoch.0.saturating_sub(1));
+                }
+            }
+            Wanted::Standby | Wanted::Peer => self.forbid(),
+        }
+        if !directive.probe {
+            self.sees_primary = None;
+        }
+        if directive.survey.is_none() {
+            self.surveyed = None;
+        }
+        self.directive = Some(directive);
+    }
+
+    /// Counted from before the leader could know of it. What was granted to a holder that has let go
+    /// since is void: the leader may have heard of that already and have turned to another.
+    fn allow(&mut self, allowed: Allowed) {
+        if allowed.answers < self.idle_since || allowed.lease == Millis(0) {
+            return;
+        }
+        if let Some(sent) = allowed.sent {
+            let until = lease::holder_until(sent, allowed.lease);
+            self.leased_until = self.leased_until.max(until);
+        }
+    }
+
+    fn forbid(&mut self) {
+        self.leased_until = Moment(0);
+        self.pledges.end();
+    }
+}

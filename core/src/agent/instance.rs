@@ -1,0 +1,362 @@
+//! One instance as its member knows it: what is wanted of it, what it is, and what to do next.
+
+use super::{Action, KeptService, Observation, Observed, pledges::Pledges};
+use crate::{
+    Directive, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Report, Returned, Role,
+    ServiceName, Sign, Standing, Surveyed, Wanted,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long after a failed or fruitless action the same is tried again.
+const AGAIN_AFTER: Millis = Millis(50);
+/// How long a replica may be without a link before it is told once more whom to follow.
+const RELINK_AFTER: Millis = Millis(500);
+/// How often a replica looks whether its primary answers, while it is asked to.
+const PROBE_EVERY: Millis = Millis(100);
+
+/// One instance.
+#[derive(Debug)]
+pub(super) struct Instance {
+    /// The latest epoch heard of.
+    pub(super) epoch: Epoch,
+    /// What is wanted, by the latest grant.
+    pub(super) directive: Option<Directive>,
+    pub(super) seen: Observation,
+    pub(super) standing: Standing,
+    /// The latest heartbeat that says that it is idle, or the next if it is to: a grant that answers an
+    /// earlier one is void, for the leader may have turned to another since.
+    pub(super) idle_since: u64,
+    /// Until when it may take writes, by grants.
+    pub(super) leased_until: Moment,
+    /// Until when it may, by pledges of others.
+    pub(super) pledges: Pledges,
+    /// Until when it refuses promotion, for it has pledged to others.
+    pub(super) pledged_until: Moment,
+    /// It pledges nothing by this epoch or an earlier one.
+    pub(super) refuses: Epoch,
+    /// The epoch by which its driver has confirmed that it takes writes.
+    pub(super) promoted: Option<Epoch>,
+    /// Whom it follows, by which epoch.
+    pub(super) follows: Option<(Epoch, NodeId)>,
+    followed_at: Moment,
+    pub(super) permits: BTreeSet<NodeId>,
+    pub(super) surveyed: Option<Surveyed>,
+    pub(super) sees_primary: Option<bool>,
+    pub(super) returned: Option<Returned>,
+    /// Until when its writes are held back.
+    pub(super) quiesced_until: Moment,
+    pub(super) running: Option<Running>,
+    not_before: Moment,
+    probed_at: Moment,
+}
+
+/// An action that its driver has been told to do.
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    pub(super) id: u64,
+    pub(super) what: Action,
+    /// The survey that it answers.
+    pub(super) ballot: Option<u64>,
+}
+
+impl Instance {
+    pub(super) fn new(kept: KeptService) -> Self {
+        Self {
+            epoch: kept.epoch,
+            directive: None,
+            seen: Observation::nothing(),
+            standing: match kept.holds {
+                Some(epoch) => Standing::Primary(epoch),
+                None => Standing::Idle(kept.epoch),
+            },
+            idle_since: 0,
+            leased_until: kept.leased_until,
+            pledges: Pledges::default(),
+            pledged_until: kept.pledged_until,
+            refuses: kept.surveyed,
+            promoted: kept.holds,
+            follows: None,
+            followed_at: Moment(0),
+            permits: BTreeSet::new(),
+            surveyed: None,
+            sees_primary: None,
+            returned: None,
+            quiesced_until: Moment(0),
+            running: None,
+            not_before: Moment(0),
+            probed_at: Moment(0),
+        }
+    }
+
+    pub(super) fn kept(&self) -> KeptService {
+        KeptService {
+            epoch: self.epoch,
+            holds: self.standing.holds(),
+            leased_until: self.authority_until(),
+            pledged_until: self.pledged_until,
+            surveyed: self.refuses,
+        }
+    }
+
+    /// Until when it may take writes.
+    pub(super) fn authority_until(&self) -> Moment {
+        self.leased_until.max(self.pledges.until)
+    }
+
+    /// The epoch by which it may take writes now (promise 1: this is what the member believes).
+    pub(super) fn primary_by(&self, now: Moment) -> Option<Epoch> {
+        let epoch = self.standing.holds()?;
+        (now < self.authority_until() && self.is_wanted_primary()).then_some(epoch)
+    }
+
+    /// A primary that no leader has spoken to since its agent was started goes on as before.
+    fn is_wanted_primary(&self) -> bool {
+        self.directive
+            .as_ref()
+            .is_none_or(|directive| matches!(directive.wanted, Wanted::Primary { .. }))
+    }
+
+    /// It takes no writes from here on, and says so first in the heartbeat `next`.
+    pub(super) fn let_go(&mut self, next: u64) {
+        if self.standing.holds().is_some() {
+            self.standing = Standing::Idle(self.epoch);
+            self.idle_since = next;
+        }
+        self.leased_until = Moment(0);
+        self.pledges.end();
+        self.promoted = None;
+        self.quiesced_until = Moment(0);
+        self.permits.clear();
+    }
+
+    /// A heartbeat was sent.
+    pub(super) fn said(&mut self, sequence: u64) {
+        if self.standing.holds().is_none() {
+            self.idle_since = sequence;
+        }
+    }
+
+    /// Who could be promoted in its place and how they are reached; None when that is not known, or
+    /// when somebody cannot be asked.
+    pub(super) fn electors(&self) -> Option<&BTreeMap<NodeId, Fellow>> {
+        match &self.directive.as_ref()?.wanted {
+            Wanted::Primary { members, .. } => members
+                .values()
+                .all(|fellow| fellow.agent.is_some())
+                .then_some(members),
+            Wanted::Replica { .. } | Wanted::Standby | Wanted::Peer => None,
+        }
+    }
+
+    /// What its driver is to do next, if anything. A fence comes before everything, and is not waited
+    /// with; anything else waits for what is under way.
+    pub(super) fn next(&self, now: Moment) -> Option<Action> {
+        if self.must_fence(now) {
+            let fencing = self.running.as_ref();
+            let fencing = fencing.is_some_and(|running| matches!(running.what, Action::Fence));
+            return (!fencing && now >= self.not_before).then_some(Action::Fence);
+        }
+        if self.running.is_some() || now < self.not_before {
+            return None;
+        }
+        let directive = self.directive.as_ref()?;
+        match &directive.wanted {
+            Wanted::Primary { .. } => self.as_primary(now, directive),
+            Wanted::Replica { primary, .. } => self.as_replica(now, directive, *primary),
+            Wanted::Standby => self.as_standby(directive),
+            Wanted::Peer => None,
+        }
+    }
+
+    /// Whether it takes, or may be taking, writes that it has no authority for. An instance that no
+    /// leader ever spoke of is nobody's to stop.
+    fn must_fence(&self, now: Moment) -> bool {
+        match self.standing {
+            Standing::Primary(_) | Standing::Quiesced(_) => self.primary_by(now).is_none(),
+            Standing::Idle(_) => self.epoch > Epoch(0) && self.seen.role == Observed::Writable,
+        }
+    }
+
+    fn as_primary(&self, now: Moment, directive: &Directive) -> Option<Action> {
+        let Wanted::Primary {
+            write_acks,
+            strict,
+            members,
+            detached,
+        } = &directive.wanted
+        else {
+            return None;
+        };
+        if self.promoted != Some(directive.epoch) {
+            let (write_acks, strict) = (*write_acks, *strict);
+            let epoch = directive.epoch;
+            return self.may_promote(now).then_some(Action::Promote {
+                epoch,
+                write_acks,
+                strict,
+            });
+        }
+        if let Some(lasting) = directive.quiesce {
+            return matches!(self.standing, Standing::Primary(_))
+                .then_some(Action::Quiesce { lasting });
+        }
+        if matches!(self.standing, Standing::Quiesced(_)) {
+            return Some(Action::Resume);
+        }
+        let wanted = members.iter().filter(|(node, _)| !detached.contains(node));
+        let wanted: BTreeMap<NodeId, &Fellow> = wanted.map(|(node, it)| (*node, it)).collect();
+        if wanted.keys().ne(self.permits.iter()) {
+            let members = wanted
+                .into_iter()
+                .map(|(node, fellow)| (node, fellow.instance.clone()))
+                .collect();
+            return Some(Action::Permit { members });
+        }
+        None
+    }
+
+    /// Promise 1 rests on this: a lease that runs, a process, and no pledge that is outstanding.
+    fn may_promote(&self, now: Moment) -> bool {
+        now < self.leased_until
+            && now >= self.pledged_until
+            && self.seen.presence == Presence::Running
+            && self.seen.health != Health::Starting
+    }
+
+    fn as_replica(&self, now: Moment, directive: &Directive, primary: NodeId) -> Option<Action> {
+        let Wanted::Replica { endpoint, .. } = &directive.wanted else {
+            return None;
+        };
+        if self.seen.presence != Presence::Running {
+            return None;
+        }
+        let follows = self.follows == Some((directive.epoch, primary));
+        let linked = self.seen.role == Observed::Following { linked: true };
+        if !follows || (!linked && now.since(self.followed_at) >= RELINK_AFTER) {
+            let (epoch, primary) = (directive.epoch, endpoint.clone());
+            return Some(Action::Follow { epoch, primary });
+        }
+        let answered = |ballot| self.surveyed.as_ref().is_some_and(|it| it.ballot == ballot);
+        if directive.survey.is_some_and(|ballot| !answered(ballot)) {
+            return Some(Action::Measure);
+        }
+        if directive.probe && now.since(self.probed_at) >= PROBE_EVERY {
+            let primary = endpoint.clone();
+            return Some(Action::Probe { primary });
+        }
+        None
+    }
+
+    fn as_standby(&self, directive: &Directive) -> Option<Action> {
+        if self.seen.presence != Presence::Running {
+            return None;
+        }
+        match directive.survey {
+            Some(ballot) => {
+                let answered = self.surveyed.as_ref();
+                let answered = answered.is_some_and(|surveyed| surveyed.ballot == ballot);
+                (!answered).then_some(Action::Detach)
+            }
+            None => matches!(self.seen.role, Observed::Following { .. })
+                .then_some(Action::Detach)
+                .filter(|_| self.follows.is_some()),
+        }
+    }
+
+    /// An action was given to the driver.
+    pub(super) fn began(&mut self, now: Moment, id: u64, what: Action) {
+        let ballot = match what {
+            Action::Detach | Action::Measure => self.directive.as_ref().and_then(|it| it.survey),
+            Action::Promote { epoch, .. } => {
+                self.standing = Standing::Primary(epoch);
+                self.follows = None;
+                None
+            }
+            Action::Quiesce { lasting } => {
+                self.quiesced_until = now.after(lasting);
+                None
+            }
+            Action::Follow { .. } => {
+                self.followed_at = now;
+                None
+            }
+            Action::Probe { .. } => {
+                self.probed_at = now;
+                None
+            }
+            Action::Fence | Action::Resume | Action::Permit { .. } => None,
+        };
+        self.running = Some(Running { id, what, ballot });
+    }
+
+    /// What the clock alone changes: an instance whose quiescence has lapsed takes writes again by itself.
+    pub(super) fn pass(&mut self, now: Moment) {
+        if let Standing::Quiesced(epoch) = self.standing
+            && now >= self.quiesced_until
+        {
+            self.standing = Standing::Primary(epoch);
+        }
+        if now >= self.not_before {
+            self.not_before = Moment(0);
+        }
+    }
+
+    /// The same is not tried again at once.
+    pub(super) fn wait(&mut self, now: Moment) {
+        self.not_before = now.after(AGAIN_AFTER);
+    }
+
+    /// When it has to be looked at again, by the clock.
+    pub(super) fn due(&self) -> Option<Moment> {
+        let fencing = self.running.as_ref();
+        let fencing = fencing.is_some_and(|running| matches!(running.what, Action::Fence));
+        let holds = self.standing.holds().filter(|_| !fencing);
+        let ends = holds.map(|_| self.authority_until().max(self.not_before));
+        let waits = (self.not_before > Moment(0)).then_some(self.not_before);
+        ends.into_iter().chain(waits).min()
+    }
+
+    /// What is said of it.
+    pub(super) fn sign(&self, service: &ServiceName, now: Moment) -> Sign {
+        let role = match (self.seen.shown_role(), self.standing, self.follows) {
+            (_, Standing::Primary(epoch) | Standing::Quiesced(epoch), _)
+                if self.promoted == Some(epoch) =>
+            {
+                Some((Role::Primary, epoch))
+            }
+            (Some(Role::Replica), Standing::Idle(_), Some((epoch, _))) => {
+                Some((Role::Replica, epoch))
+            }
+            (Some(Role::Peer), _, _) => Some((Role::Peer, Epoch(0))),
+            (Some(Role::Primary | Role::Replica) | None, _, _) => None,
+        };
+        let surveyed = self.surveyed.clone().map(|surveyed| Surveyed {
+            pledged: now_to(now, self.pledged_until),
+            ..surveyed
+        });
+        Sign {
+            service: service.clone(),
+            report: Report {
+                health: self.seen.health,
+                role,
+                position: self.seen.position.clone(),
+                note: self.seen.note.clone(),
+                attributes: self.seen.attributes.clone(),
+            },
+            presence: self.seen.presence,
+            standing: self.standing,
+            permits: self.permits.iter().copied().collect(),
+            linked: self.follows.is_some()
+                && self.seen.role == Observed::Following { linked: true },
+            stalled: self.seen.stalled,
+            sees_primary: self.sees_primary,
+            surveyed,
+            returned: self.returned.clone(),
+        }
+    }
+}
+
+/// How long it is until a moment, rounded up.
+fn now_to(now: Moment, until: Moment) -> Millis {
+    Millis(until.0.saturating_sub(now.0).div_ceil(1_000))
+}

@@ -1,0 +1,111 @@
+//! What the leader knows of each member: its opinion, never replicated as such.
+
+use super::Look;
+use crate::{Heartbeat, Member, Millis, Moment, NodeId, Presence, ServerId, ServiceName, Sign};
+use std::collections::BTreeMap;
+
+/// A member, by its latest heartbeat.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) member: Member,
+    pub(super) beat: Heartbeat,
+    /// Through which server it came first.
+    pub(super) via: ServerId,
+    pub(super) heard_at: Moment,
+    /// When it last told of a grant that it had not told of before: it hears, too.
+    pub(super) hears_at: Moment,
+    /// The session that this one took the place of: what still comes of it is late.
+    before: Option<u64>,
+    /// When each of its instances was last seen to run.
+    alive_at: BTreeMap<ServiceName, Moment>,
+    /// Whether its silence was counted as a loss.
+    pub(super) lost: bool,
+}
+
+/// All members.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Members(BTreeMap<NodeId, Known>);
+
+impl Members {
+    /// Takes a heartbeat in; false when it is an old one, or another copy.
+    pub(super) fn hear(
+        &mut self,
+        now: Moment,
+        via: ServerId,
+        member: Member,
+        beat: Heartbeat,
+    ) -> bool {
+        let known = self.0.get_mut(&member.node);
+        let before = match &known {
+            None => None,
+            Some(known) if known.member != member => None,
+            Some(known) if known.before == Some(beat.session) => return false,
+            Some(known) if known.beat.session == beat.session => {
+                if beat.sequence <= known.beat.sequence {
+                    return false;
+                }
+                known.before
+            }
+            Some(known) => Some(known.beat.session),
+        };
+        let same = known
+            .as_ref()
+            .filter(|known| known.beat.heard == beat.heard);
+        let hears_at = same.map_or(now, |known| known.hears_at);
+        let alive_at = known.map(|known| std::mem::take(&mut known.alive_at));
+        let mut next = Known {
+            member,
+            beat,
+            via,
+            heard_at: now,
+            hears_at,
+            before,
+            alive_at: alive_at.unwrap_or_default(),
+            lost: false,
+        };
+        for sign in &next.beat.signs {
+            if sign.presence == Presence::Running {
+                next.alive_at.insert(sign.service.clone(), now);
+            }
+        }
+        self.0.insert(member.node, next);
+        true
+    }
+
+    pub(super) fn get(&self, node: NodeId) -> Option<&Known> {
+        self.0.get(&node)
+    }
+
+    /// A member in the life that is meant.
+    pub(super) fn member(&self, member: Member) -> Option<&Known> {
+        self.get(member.node).filter(|known| known.member == member)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.0.values_mut()
+    }
+
+    /// Forgets who is not there any more.
+    pub(super) fn retain(&mut self, look: Look<'_>) {
+        self.0.retain(|node, known| {
+            let now = look.state.nodes().get(node);
+            now.is_some_and(|now| now.is_present() && now.member() == known.member)
+        });
+    }
+}
+
+impl Known {
+    pub(super) fn sign(&self, service: &ServiceName) -> Option<&Sign> {
+        let mut signs = self.beat.signs.iter();
+        signs.find(|sign| sign.service == *service)
+    }
+
+    pub(super) fn silent(&self, now: Moment) -> Millis {
+        now.since(self.heard_at)
+    }
+
+    /// When the instance was last seen to run.
+    pub(super) fn alive_at(&self, service: &ServiceName) -> Option<Moment> {
+        self.alive_at.get(service).copied()
+    }
+}

@@ -1,0 +1,200 @@
+//! Who may acknowledge writes: stated in the log before an instance follows, and taken out of it only
+//! after the primary has detached it and everybody else has what it may have acknowledged.
+
+use super::{
+    Look, Output,
+    case::View,
+    course::Course,
+    leading::{Leading, Proposal},
+};
+use crate::{Command, Health, Instance, NodeId, Position, Role, Sign};
+use std::collections::BTreeSet;
+
+impl Leading {
+    /// Brings the members of a service that is served in line with who is there.
+    pub(super) fn keep_members(
+        &mut self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &mut Course,
+        out: &mut Vec<Output>,
+    ) {
+        if course.proposed || !self.authority.may_grant(look) || !self.is_confirmed(look, view) {
+            return;
+        }
+        self.note_unfit(look, view, course);
+        let next = self
+            .with_newcomers(look, view, course)
+            .or_else(|| self.with_synced(look, view, course))
+            .or_else(|| self.without_lost(look, view, course));
+        let Some((in_sync, syncing)) = next else {
+            return;
+        };
+        course.proposed = true;
+        let command = Command::SetMembers {
+            service: view.name.clone(),
+            epoch: view.assignment.epoch,
+            expected: view.assignment.modified,
+            in_sync,
+            syncing,
+        };
+        self.propose(Proposal::Membership(view.name.clone()), command, out);
+    }
+
+    fn sign(&self, look: Look<'_>, view: &View<'_>, node: NodeId) -> Option<&Sign> {
+        self.heard(look, node)?.sign(view.name)
+    }
+
+    /// Whether an instance keeps up with the primary, or is on its way to.
+    fn keeps_up(&self, look: Look<'_>, view: &View<'_>, instance: &Instance) -> bool {
+        let syncing = view.assignment.syncing.contains(&instance.node);
+        self.sign(look, view, instance.node).is_some_and(|sign| {
+            let well = matches!(
+                sign.report.health,
+                Health::Healthy | Health::Degraded | Health::Starting
+            );
+            // A first synchronisation takes as long as it takes; it counts as behind, not as lost.
+            well && (sign.linked || syncing)
+        })
+    }
+
+    fn note_unfit(&self, look: Look<'_>, view: &View<'_>, course: &mut Course) {
+        for instance in view.others() {
+            if self.keeps_up(look, view, instance) {
+                course.unfit_since.remove(&instance.node);
+                if course.detached == Some(instance.node) {
+                    course.detached = None;
+                }
+            } else {
+                course.unfit_since.entry(instance.node).or_insert(look.now);
+            }
+        }
+    }
+
+    /// Who is there and in neither set is let in, to be told to follow afterwards.
+    fn with_newcomers(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &Course,
+    ) -> Option<(BTreeSet<NodeId>, BTreeSet<NodeId>)> {
+        let known = |node: NodeId| {
+            view.assignment.in_sync.contains(&node) || view.assignment.syncing.contains(&node)
+        };
+        let new: BTreeSet<NodeId> = view
+            .others()
+            .map(|instance| instance.node)
+            .filter(|node| !known(*node) && course.detached != Some(*node))
+            .filter(|node| self.running(look, view.name, *node).is_some())
+            .collect();
+        if new.is_empty() {
+            return None;
+        }
+        let syncing = view.assignment.syncing.union(&new).copied().collect();
+        Some((view.assignment.in_sync.clone(), syncing))
+    }
+
+    /// Who has everything that the primary had a moment ago is in sync.
+    fn with_synced(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &Course,
+    ) -> Option<(BTreeSet<NodeId>, BTreeSet<NodeId>)> {
+        let (_, at) = course.last.as_ref()?;
+        let epoch = view.assignment.epoch;
+        let caught_up = |node: &&NodeId| {
+            self.sign(look, view, **node).is_some_and(|sign| {
+                sign.linked
+                    && sign.report.role == Some((Role::Replica, epoch))
+                    && has(sign.report.position.as_ref(), at)
+                    && self.heard_after_primary(view, **node)
+            })
+        };
+        let synced: BTreeSet<NodeId> = view
+            .assignment
+            .syncing
+            .iter()
+            .filter(caught_up)
+            .copied()
+            .collect();
+        if synced.is_empty() {
+            return None;
+        }
+        let in_sync = view.assignment.in_sync.union(&synced).copied().collect();
+        let syncing = view
+            .assignment
+            .syncing
+            .difference(&synced)
+            .copied()
+            .collect();
+        Some((in_sync, syncing))
+    }
+
+    fn heard_after_primary(&self, view: &View<'_>, node: NodeId) -> bool {
+        let primary = view
+            .assignment
+            .primary
+            .and_then(|primary| self.members.member(primary));
+        let other = self.members.get(node);
+        let both = primary.zip(other);
+        both.is_some_and(|(primary, other)| other.heard_at >= primary.heard_at)
+    }
+
+    /// Who has been silent or behind for longer than its grace no longer counts, as long as enough are
+    /// left for a write to be acknowledged. First the primary detaches it; then all that it may have
+    /// acknowledged must be on everybody who stays; then the log says so.
+    fn without_lost(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &mut Course,
+    ) -> Option<(BTreeSet<NodeId>, BTreeSet<NodeId>)> {
+        let grace = look.automation().replica_grace;
+        let overdue = |node: &NodeId| {
+            let since = course.unfit_since.get(node);
+            since.is_some_and(|since| look.now.since(*since) >= grace)
+        };
+        let lost = view.assignment.acknowledgers().find(overdue)?;
+        let stay: BTreeSet<NodeId> = view
+            .assignment
+            .in_sync
+            .iter()
+            .copied()
+            .filter(|node| *node != lost)
+            .collect();
+        let primary = view.assignment.primary?.node;
+        let needed = usize::try_from(view.policy.write_acks)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        if stay.len().saturating_sub(1) < needed {
+            return None;
+        }
+        course.detached = Some(lost);
+        let at_primary = self.sign(look, view, primary)?;
+        if at_primary.permits.contains(&lost) {
+            return None;
+        }
+        let at = at_primary.report.position.as_ref()?;
+        let others = stay.iter().filter(|node| **node != primary);
+        let all_have = others.into_iter().all(|node| {
+            let sign = self.sign(look, view, *node);
+            sign.is_some_and(|sign| has(sign.report.position.as_ref(), at))
+        });
+        if !all_have {
+            return None;
+        }
+        let syncing = view
+            .assignment
+            .syncing
+            .iter()
+            .copied()
+            .filter(|node| *node != lost);
+        Some((stay, syncing.collect()))
+    }
+}
+
+/// Whether an instance has all of a history up to a position.
+fn has(position: Option<&Position>, at: &Position) -> bool {
+    position.is_some_and(|it| it.history == at.history && it.offset >= at.offset)
+}
