@@ -2,6 +2,10 @@
 
 #[path = "format/any.rs"]
 mod any;
+#[path = "format/any_failover.rs"]
+mod any_failover;
+#[path = "format/failover.rs"]
+mod failover;
 #[path = "format/golden.rs"]
 mod golden;
 #[path = "format/refused.rs"]

@@ -7,11 +7,13 @@ use proptest::option;
 use proptest::prelude::*;
 use tenure_core::*;
 
+use crate::any_failover;
+
 fn name() -> impl Strategy<Value = String> {
     "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 }
 
-fn service() -> impl Strategy<Value = ServiceName> {
+pub fn service() -> impl Strategy<Value = ServiceName> {
     name().prop_map(|text| ServiceName::new(&text).expect("name"))
 }
 
@@ -23,7 +25,7 @@ fn zone() -> impl Strategy<Value = Option<Zone>> {
     option::of(name().prop_map(|text| Zone::new(&text).expect("zone")))
 }
 
-fn note() -> impl Strategy<Value = Note> {
+pub fn note() -> impl Strategy<Value = Note> {
     "\\PC{0,100}".prop_map(|text| Note::new(&text).expect("note"))
 }
 
@@ -44,7 +46,7 @@ fn node_ref() -> impl Strategy<Value = NodeRef> {
     ]
 }
 
-fn revision() -> impl Strategy<Value = Revision> {
+pub fn revision() -> impl Strategy<Value = Revision> {
     any::<u64>().prop_map(Revision)
 }
 
@@ -204,7 +206,14 @@ fn service_command() -> impl Strategy<Value = Command> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let single = || prop_oneof![node_command(), service_command(), Just(Command::OpenClient)];
+    let single = || {
+        prop_oneof![
+            node_command(),
+            service_command(),
+            any_failover::command(),
+            Just(Command::OpenClient)
+        ]
+    };
     prop_oneof![
         3 => single(),
         1 => vec(single(), 0..6).prop_map(Command::Batch),
@@ -240,5 +249,8 @@ pub fn key() -> impl Strategy<Value = Key> {
         any::<u64>().prop_map(|id| Key::Pin(NodeId(id))),
         any::<u64>().prop_map(|id| Key::History(Revision(id))),
         any::<u64>().prop_map(|id| Key::Client(ClientId(id))),
+        Just(Key::Automation),
+        any_failover::scope().prop_map(Key::Pause),
+        (service(), any::<u64>()).prop_map(|(name, epoch)| Key::Receipt(name, Epoch(epoch))),
     ]
 }

@@ -1,13 +1,17 @@
 //! What this version does not know is an error that says so, never skipped.
 
 use prost::Message;
-use tenure_core::Key;
-use tenure_storage::format::v1::command as msg;
+use tenure_core::{Key, Record, Scope};
+use tenure_storage::format::v1::automation::{self as msg_automation, scope::Of};
+use tenure_storage::format::v1::receipt::{
+    self as msg_receipt, Account, Step, completeness::Known, fence::Proof,
+};
+use tenure_storage::format::v1::{command as msg, record as msg_record};
 use tenure_storage::format::{
     FormatError, VERSION, decode_command, decode_key, decode_record, encode_command, encode_record,
 };
 
-use crate::samples;
+use crate::{failover, samples};
 
 /// A command of a kind that a newer version could have: tag 900, an empty message.
 const NEWER_KIND: [u8; 4] = [0xa2, 0x38, 0x01, 0x00];
@@ -108,4 +112,138 @@ fn a_row_under_the_key_of_another_is_refused() {
         decode_key(&[1, 9]).map(|(key, rest)| (key, rest.to_vec())),
         Ok((Key::Settings, vec![9]))
     );
+}
+
+fn sealed(message: &impl Message) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend(message.encode_to_vec());
+    bytes
+}
+
+/// A receipt whose account was changed, read again.
+fn receipt(change: impl FnOnce(&mut Account)) -> Result<Record, FormatError> {
+    let receipts = failover::receipts();
+    let receipt = receipts
+        .iter()
+        .find(|receipt| receipt.account.timeline.len() > 1);
+    let receipt = receipt.expect("one with steps");
+    let mut message = msg_receipt::Receipt::from(receipt);
+    change(message.account.as_mut().expect("an account"));
+    let key = Key::Receipt(receipt.service.clone(), receipt.epoch);
+    decode_record(&key, &sealed(&message))
+}
+
+#[test]
+fn an_account_has_one_encoding() {
+    let missing = |what| Err(FormatError::Missing(what));
+    assert!(receipt(|_| ()).is_ok());
+    assert_eq!(
+        receipt(|account| account.fence = None),
+        missing("fence proof")
+    );
+    for no in [
+        Proof::Nobody(false),
+        Proof::Confirmed(false),
+        Proof::Exited(false),
+        Proof::Operator(false),
+    ] {
+        let refused = receipt(|account| account.fence = Some(no));
+        assert_eq!(refused, missing("fence proof"), "{no:?}");
+    }
+    for no in [
+        None,
+        Some(Known::First(false)),
+        Some(Known::Equal(false)),
+        Some(Known::Unknown(false)),
+    ] {
+        let refused = receipt(|account| account.completeness = no.clone());
+        assert_eq!(refused, missing("completeness"), "{no:?}");
+    }
+    let unsorted = Known::Proven(msg_receipt::Heard { nodes: vec![2, 2] });
+    let invalid = [
+        (
+            receipt(|account| account.completeness = Some(unsorted)),
+            "set of nodes",
+        ),
+        (receipt(|account| account.timeline.reverse()), "timeline"),
+        (
+            receipt(|account| account.timeline.push(account.timeline[0])),
+            "timeline",
+        ),
+        (
+            receipt(|account| account.evidence.push("a\nb".to_owned())),
+            "piece of evidence",
+        ),
+    ];
+    for (refused, wrong) in invalid {
+        assert!(
+            matches!(refused, Err(FormatError::Invalid { what, .. }) if what == wrong),
+            "{wrong}: {refused:?}"
+        );
+    }
+    for (refused, wrong) in [
+        (
+            receipt(|account| account.cause = 99),
+            "cause of a change of primary",
+        ),
+        (
+            receipt(|account| account.timeline.insert(0, Step::default())),
+            "step of a change of primary",
+        ),
+    ] {
+        assert!(
+            matches!(refused, Err(FormatError::UnknownValue { what, .. }) if what == wrong),
+            "{wrong}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pause_is_of_something() {
+    let pause = |of| {
+        let message = msg_automation::Pause {
+            scope: Some(msg_automation::Scope { of }),
+            ..msg_automation::Pause::default()
+        };
+        decode_record(&Key::Pause(Scope::Cluster), &sealed(&message))
+    };
+    assert!(pause(Some(Of::Cluster(true))).is_ok());
+    for of in [None, Some(Of::Cluster(false))] {
+        assert_eq!(pause(of), Err(FormatError::Missing("scope of a pause")));
+    }
+    let unknown = FormatError::UnknownValue {
+        what: "scope in a key",
+        number: 4,
+    };
+    assert_eq!(decode_key(&[11, 4]), Err(unknown));
+    assert_eq!(
+        decode_key(&[11]),
+        Err(FormatError::Missing("scope in a key"))
+    );
+    assert!(decode_key(&[12, b'a', 0, 1]).is_err());
+}
+
+/// What was written before there was failover says nothing of who is syncing.
+#[test]
+fn an_assignment_without_anybody_syncing_is_written_as_it_always_was() {
+    for record in samples::records() {
+        let Record::Assignment(assignment) = &record else {
+            continue;
+        };
+        let message = msg_record::Assignment::from(&**assignment);
+        let bytes = encode_record(&record);
+        // Field 8, length-delimited, can only stand at the end.
+        let tail = bytes.len() - message.syncing.len() - 2;
+        let has_field = !message.syncing.is_empty() && bytes[tail] == 0x42;
+        assert_eq!(has_field, !assignment.syncing.is_empty(), "{record:?}");
+        let before = msg_record::Assignment {
+            syncing: vec![],
+            ..message
+        };
+        let before = decode_record(&record.key(), &sealed(&before));
+        let Ok(Record::Assignment(before)) = before else {
+            panic!("{before:?} is no assignment");
+        };
+        assert!(before.syncing.is_empty());
+    }
 }

@@ -1,13 +1,15 @@
 //! What was written is read again as what it was.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use tenure_core::Command;
+use tenure_core::{Command, Record};
 use tenure_storage::format::{
     FormatError, decode_command, decode_key, decode_record, encode_command, encode_key,
     encode_record,
 };
 
-use crate::{any, samples};
+use crate::{any, any_failover, samples};
 
 proptest! {
     #[test]
@@ -22,6 +24,12 @@ proptest! {
         prop_assert_eq!(decode_key(&x).map(|(key, rest)| (key, rest.len())), Ok((a.clone(), 0)));
         prop_assert_eq!(x.cmp(&y), a.cmp(&b));
         prop_assert!(a == b || !y.starts_with(&x), "{a} begins like {b}");
+    }
+
+    #[test]
+    fn receipts_come_back(receipt in any_failover::receipt()) {
+        let record = Record::Receipt(Arc::new(receipt));
+        prop_assert_eq!(decode_record(&record.key(), &encode_record(&record)), Ok(record));
     }
 
     #[test]

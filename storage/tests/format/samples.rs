@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tenure_core::*;
 
+use crate::failover;
+
 pub fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     let owned = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into()));
     Attributes::new(owned.collect()).expect("attributes")
@@ -87,6 +89,7 @@ pub fn commands() -> Vec<(&'static str, Command)> {
     }
     let inner = vec![Command::OpenClient, all[2].1.clone(), all[7].1.clone()];
     all.push(("Batch", Command::Batch(inner)));
+    all.extend(failover::commands());
     all
 }
 
@@ -297,7 +300,7 @@ pub fn envelope(command: Command) -> Envelope {
 /// A record of every kind.
 pub fn records() -> Vec<Record> {
     let (created, modified) = (Revision(3), Revision(8));
-    vec![
+    let mut all = vec![
         Record::Settings(Arc::new(Settings {
             modified,
             ..Settings::default()
@@ -363,7 +366,9 @@ pub fn records() -> Vec<Record> {
             what: note("node db-1 was added"),
         })),
         Record::Client(Arc::new(client())),
-    ]
+    ];
+    all.extend(failover::records());
+    all
 }
 
 fn client() -> Client {
