@@ -4,6 +4,8 @@
 mod checkpoints;
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/failover.rs"]
+mod failover;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/machine.rs"]
