@@ -272,6 +272,7 @@ fn of_refusal(reason: Refusal) -> Why {
         | Refusal::Unreadable => Why::Unreachable,
         Refusal::Overloaded
         | Refusal::Membership
+        | Refusal::Held { .. }
         | Refusal::RejectedForNewReason { .. }
         | Refusal::Other => Why::Refused,
     }

@@ -58,8 +58,15 @@ impl Backoff {
         Duration::from_micros(self.number() % 1_000)
     }
 
+    /// Between half of a pause and all of it, so that many who lost the same server spread.
+    pub(crate) fn jittered(&self, pause: Duration) -> Duration {
+        let certain = pause / 2;
+        let chance = u64::try_from((pause - certain).as_micros()).unwrap_or(u64::MAX - 1);
+        certain + Duration::from_micros(self.number() % (chance + 1))
+    }
+
     /// The next number of a splitmix64 sequence: spread well enough for jitter.
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         let step = 0x9e37_79b9_7f4a_7c15_u64;
         let mut number = self
             .seed

@@ -1,7 +1,8 @@
 //! The client itself: a handle that is cheap to clone.
 
 use crate::{
-    Admin, Discovery, Error, Follow, Options, ServerAddress, Watch, servers::Server, shared::Shared,
+    Admin, Balance, BalanceOptions, Discovery, Error, Follow, Options, ServerAddress, Watch,
+    servers::Server, shared::Shared,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
@@ -32,6 +33,20 @@ impl Client {
         endpoints: impl IntoIterator<Item = String>,
         options: Options,
     ) -> Result<Self, Error> {
+        let client = Self::new(endpoints, options)?;
+        reach(&client.shared).await?;
+        Ok(client)
+    }
+
+    /// A client of the cluster at these endpoints (`HOST:PORT`), whether one of its servers answers yet
+    /// or not: for a program that has to start without them. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no endpoint, or when one of them or an option is wrong.
+    pub fn new(
+        endpoints: impl IntoIterator<Item = String>,
+        options: Options,
+    ) -> Result<Self, Error> {
         options.check()?;
         let parsed: Result<Vec<Endpoint>, Error> = endpoints.into_iter().map(parse).collect();
         let parsed = parsed?;
@@ -41,8 +56,11 @@ impl Client {
             ));
         }
         let shared = Arc::new(Shared::new(&parsed, options)?);
-        reach(&shared).await?;
         Ok(Self { shared })
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Reads: services, their instances, who is primary.
@@ -71,6 +89,19 @@ impl Client {
     /// retry is safe. A service that does not exist (yet) is no error: it has no primary.
     pub async fn follow(&self, service: ServiceName) -> Result<Follow, Error> {
         Follow::begin(self.shared.clone(), service).await
+    }
+
+    /// Spreads requests over the peers of a service. Waits until they are known once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when an option is wrong; otherwise as for [`Client::follow`]. A service that
+    /// does not exist (yet) is no error: it has no peers.
+    pub async fn balance(
+        &self,
+        service: ServiceName,
+        options: BalanceOptions,
+    ) -> Result<Balance, Error> {
+        Balance::begin(self.shared.clone(), service, options).await
     }
 
     /// The servers that are known, with those whose id is known.

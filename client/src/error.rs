@@ -1,7 +1,7 @@
 //! Why a call failed.
 
 use std::time::Duration;
-use tenure_core::{Reject, RejectCode, ServerId};
+use tenure_core::{Reject, RejectCode, ServerId, controller::HoldCode};
 
 /// A server, and where clients reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,11 @@ pub enum Refusal {
     Membership,
     /// The leader did not hear from a quorum.
     NoQuorum,
+    /// The leader decided not to act: see [`Error::held`].
+    Held {
+        /// The number of the kind of reason.
+        code: u32,
+    },
     /// The command was committed and changed nothing, for a reason that only newer servers know.
     RejectedForNewReason {
         /// The reason's number.
@@ -45,6 +50,17 @@ pub enum Refusal {
     Unreadable,
     /// The server failed, or is no server of Tenure.
     Other,
+}
+
+/// The leader decided not to act, with the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// What kind of reason; None for one that only newer servers know.
+    pub code: Option<HoldCode>,
+    /// The number of the kind of reason.
+    pub number: u32,
+    /// The reason as a sentence: what is missing, and what would help.
+    pub why: &'a str,
 }
 
 /// Why a call failed. `to_string` gives a sentence for people.
@@ -109,6 +125,7 @@ impl Error {
                 | Refusal::NoQuorum => true,
                 Refusal::NotFound
                 | Refusal::Membership
+                | Refusal::Held { .. }
                 | Refusal::RejectedForNewReason { .. }
                 | Refusal::Unreadable
                 | Refusal::Other => false,
@@ -131,6 +148,32 @@ impl Error {
             Self::Refused { leader, .. } | Self::Deadline { leader, .. } => leader.as_ref(),
             Self::Rejected(_)
             | Self::Unreachable { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Invalid(_) => None,
+        }
+    }
+
+    /// Whether the leader decided not to act, and why. Nothing happened; a retry helps when what the
+    /// reason speaks of has changed.
+    #[must_use]
+    pub fn held(&self) -> Option<Held<'_>> {
+        match self {
+            Self::Refused {
+                reason: Refusal::Held { code },
+                detail,
+                ..
+            } => Some(Held {
+                code: HoldCode::ALL
+                    .iter()
+                    .copied()
+                    .find(|it| it.number() == *code),
+                number: *code,
+                why: detail,
+            }),
+            Self::Refused { .. }
+            | Self::Rejected(_)
+            | Self::Unreachable { .. }
+            | Self::Deadline { .. }
             | Self::OutcomeUnknown { .. }
             | Self::Invalid(_) => None,
         }

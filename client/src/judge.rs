@@ -63,7 +63,7 @@ fn judge_bare(status: &Status) -> Judged {
 }
 
 /// The status' words with their cause, which for errors of the transport says most.
-fn sentence(status: &Status) -> String {
+pub(crate) fn sentence(status: &Status) -> String {
     let mut words = if status.message().is_empty() {
         status.code().to_string()
     } else {
@@ -124,8 +124,21 @@ fn judge_refusal(refusal: v1::Refusal) -> Judged {
         Reason::NotFound => Judged::Final(refused(Refusal::NotFound)),
         Reason::Membership => Judged::Final(refused(Refusal::Membership)),
         Reason::NoQuorum => Judged::NotNow(refused(Refusal::NoQuorum)),
+        Reason::Held => judge_hold(refusal.hold, detail, leader),
         Reason::Unspecified => Judged::Final(refused(Refusal::Other)),
     }
+}
+
+fn judge_hold(hold: Option<v1::Hold>, detail: String, leader: Option<ServerAddress>) -> Judged {
+    let (code, detail) = match hold {
+        Some(hold) => (hold.code, hold.why),
+        None => (0, detail),
+    };
+    Judged::Final(Error::Refused {
+        reason: Refusal::Held { code },
+        detail,
+        leader,
+    })
 }
 
 fn judge_reject(wire: Option<v1::Reject>, detail: String) -> Judged {

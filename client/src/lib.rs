@@ -12,7 +12,7 @@
 //! loop {
 //!     match primary.current() {
 //!         Some(now) => println!("write to {} with epoch {}", now.endpoint, now.epoch),
-//!         None => println!("nobody takes writes"),
+//!         None => println!("nobody takes writes: it moves, or there is no primary"),
 //!     }
 //!     primary.changed().await?;
 //! }
@@ -25,14 +25,19 @@
 //! * [`Client::discovery`] reads. A read may be answered by any server; it is linearizable unless it
 //!   asks for less ([`Consistency`]).
 //! * [`Client::watch`] gives a snapshot and then every change, without gaps, across reconnects.
-//!   [`Client::follow`] makes of it what most programs want: who is primary of one service.
+//!   [`Client::follow`] makes of it what most programs want: who is primary of one service, as it has
+//!   confirmed itself. [`Client::balance`] spreads requests over the peers of a service that has none.
 //! * [`Client::admin`] changes. A change is made once however often the client has to send it; where
 //!   that cannot be told, [`Error::may_have_happened`] says so.
+//!
+//! Agents use more: [`Sessions`] are a member's standing connections, and [`pledge`] is what agents ask
+//! of one another.
 //!
 //! The words and records are those of [`core`], the crate `tenure-core`.
 
 mod admin;
 mod backoff;
+mod balance;
 mod call;
 mod client;
 mod discovery;
@@ -40,16 +45,23 @@ mod error;
 mod follow;
 mod judge;
 mod options;
+pub mod pledge;
 mod requests;
 mod servers;
+mod session;
 mod shared;
 mod watch;
 
-pub use admin::{Admin, ClusterStatus, RaftRole, RaftStatus, ServerDigest, ServerState, Target};
+pub use admin::{
+    Admin, ClusterStatus, FailoverOptions, MovedPrimary, RaftRole, RaftStatus, ServerDigest,
+    ServerState, Target,
+};
+pub use balance::{Balance, BalanceOptions, Picked};
 pub use client::Client;
 pub use discovery::{Consistency, Discovery, Header, Listed, Resolved};
-pub use error::{Error, Refusal, ServerAddress};
-pub use follow::{Follow, Primary};
+pub use error::{Error, Held, Refusal, ServerAddress};
+pub use follow::{Follow, Primacy, Primary};
 pub use options::Options;
+pub use session::{Attended, Sessions};
 pub use tenure_core as core;
 pub use watch::{Watch, WatchEvent};

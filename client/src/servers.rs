@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tonic::transport::{self, Channel};
 
 /// Largest answer that is read, in bytes: a plan or history of the largest clusters.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// How often a connection is asked whether it still lives, and how long it may take to say so: longer
 /// than an attempt, so that a server that is merely busy keeps its connections.
@@ -42,6 +42,15 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn api(&self) -> &str {
         self.api.as_str()
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.api
+    }
+
+    /// How a connection to it is made.
+    pub(crate) fn target(&self) -> &transport::Endpoint {
+        &self.target
     }
 
     pub(crate) fn id(&self) -> Option<ServerId> {
@@ -89,6 +98,14 @@ impl Server {
     }
 }
 
+/// How a connection to an endpoint is made, within so long.
+pub(crate) fn connection(endpoint: &Endpoint, within: Duration) -> transport::Endpoint {
+    transport::Endpoint::from_shared(format!("http://{endpoint}"))
+        .expect("HOST:PORT makes a URI")
+        .connect_timeout(within)
+        .tcp_nodelay(true)
+}
+
 /// All servers that are known.
 pub(crate) struct Servers {
     known: RwLock<Arc<[Arc<Server>]>>,
@@ -119,9 +136,7 @@ impl Servers {
     }
 
     fn open(&self, api: &Endpoint, id: u64, given: bool) -> Arc<Server> {
-        let target = transport::Endpoint::from_shared(format!("http://{api}"))
-            .expect("HOST:PORT makes a URI")
-            .connect_timeout(self.connect)
+        let target = connection(api, self.connect)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_ANSWER)
             .keep_alive_while_idle(true);

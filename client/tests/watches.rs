@@ -1,16 +1,16 @@
-//! Watches: one stream across connections and servers, and following a primary with it.
+//! Watches: one stream across connections and servers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod fake;
 
-use fake::{Cluster, Watched};
+use fake::{
+    Cluster, Watched,
+    script::{changes, message, part, progress},
+};
 use std::time::Duration;
 use tenure_client::{Client, Error, Options, Watch, WatchEvent};
-use tenure_core::{
-    Assignment, Endpoint, Epoch, Filter, Incarnation, Instance, Key, Member, NodeId, Record,
-    Revision, ServiceName,
-};
+use tenure_core::{Filter, Key, NodeId, Record, Revision, ServiceName};
 use tenure_proto::v1::{self, watch_response::Kind};
 
 /// Far longer than anything here takes.
@@ -34,18 +34,6 @@ async fn next(watch: &mut Watch) -> Result<WatchEvent, Error> {
     event.expect("the watch goes on")
 }
 
-fn message(revision: u64, age_ms: u64, kind: Kind) -> Watched {
-    let header = v1::Header {
-        revision,
-        age_ms,
-        server: 1,
-    };
-    Watched::Send(Box::new(v1::WatchResponse {
-        header: Some(header),
-        kind: Some(kind),
-    }))
-}
-
 fn pin(node: u64, modified: u64) -> v1::Record {
     let pin = v1::Pin {
         node,
@@ -56,43 +44,6 @@ fn pin(node: u64, modified: u64) -> v1::Record {
     v1::Record {
         kind: Some(v1::record::Kind::Pin(pin)),
     }
-}
-
-fn part(revision: u64, records: Vec<v1::Record>, first: bool, last: bool) -> Watched {
-    let part = v1::watch_response::Snapshot {
-        records,
-        first,
-        last,
-        gone: vec![],
-    };
-    message(revision, 0, Kind::Snapshot(part))
-}
-
-fn changes(revision: u64, records: Vec<v1::Record>) -> Watched {
-    let event = |record: v1::Record| {
-        let key = Record::try_from(record.clone()).unwrap().key();
-        v1::watch_response::Event {
-            key: Some((&key).try_into().unwrap()),
-            after: Some(record),
-        }
-    };
-    let events = records.into_iter().map(event).collect();
-    message(
-        revision,
-        0,
-        Kind::Changes(v1::watch_response::Changes {
-            events,
-            more: false,
-        }),
-    )
-}
-
-fn progress(revision: u64, age_ms: u64) -> Watched {
-    message(
-        revision,
-        age_ms,
-        Kind::Progress(v1::watch_response::Progress {}),
-    )
 }
 
 fn revision(event: &WatchEvent) -> u64 {
@@ -267,91 +218,4 @@ async fn what_is_refused_for_good_ends_the_watch() {
     assert_eq!(error, Error::Invalid("services[0] is forbidden".to_owned()));
     assert!(next(&mut watch).await.is_err());
     assert_eq!(cluster.lock().watched.len(), 1);
-}
-
-fn redis() -> ServiceName {
-    ServiceName::new("redis").unwrap()
-}
-
-fn assigned(node: u64, epoch: u64) -> v1::Record {
-    let member = Member {
-        node: NodeId(node),
-        incarnation: Incarnation(1),
-    };
-    let held = Assignment {
-        primary: Some(member),
-        epoch: Epoch(epoch),
-        ..Assignment::vacant(redis(), Revision(1))
-    };
-    v1::Record {
-        kind: Some(v1::record::Kind::Assignment((&held).into())),
-    }
-}
-
-fn instance(node: u64) -> v1::Record {
-    let instance = Instance {
-        service: redis(),
-        node: NodeId(node),
-        endpoint: Endpoint::new(&format!("10.0.0.{node}:6379")).unwrap(),
-        preference: 100,
-        report: tenure_core::Report::default(),
-        reported_in: Incarnation(1),
-        created: Revision(1),
-        modified: Revision(1),
-    };
-    v1::Record {
-        kind: Some(v1::record::Kind::Instance((&instance).into())),
-    }
-}
-
-#[tokio::test]
-async fn a_primary_is_followed_across_servers() {
-    let cluster = Cluster::start(2).await;
-    cluster.lock().watches.extend([
-        vec![
-            part(3, vec![assigned(1, 1), instance(1)], true, true),
-            Watched::End,
-        ],
-        vec![
-            progress(4, 0),
-            changes(5, vec![instance(2)]),
-            changes(6, vec![assigned(2, 2)]),
-            Watched::Hang,
-        ],
-    ]);
-    let client = Client::connect([cluster.api(0)], options()).await.unwrap();
-    let mut follow = client.follow(redis()).await.unwrap();
-    let told = async {
-        loop {
-            let now = follow.current().expect("there is a primary");
-            match now.epoch {
-                Epoch(1) => assert_eq!(now.endpoint.as_str(), "10.0.0.1:6379"),
-                Epoch(_) => break now,
-            }
-            follow.changed().await.unwrap();
-        }
-    };
-    let now = tokio::time::timeout(Duration::from_secs(30), told)
-        .await
-        .expect("it is told");
-    assert_eq!(
-        (now.epoch, now.endpoint.as_str()),
-        (Epoch(2), "10.0.0.2:6379")
-    );
-    assert_eq!(now.member.node, NodeId(2));
-}
-
-#[tokio::test]
-async fn following_gives_up_when_nobody_tells() {
-    let cluster = Cluster::start(1).await;
-    let options = Options {
-        deadline: Duration::from_millis(150),
-        ..options()
-    };
-    let client = Client::connect([cluster.api(0)], options).await.unwrap();
-    let error = client.follow(redis()).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Deadline { .. }) && error.is_retryable(),
-        "{error:?}"
-    );
 }

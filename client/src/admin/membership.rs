@@ -80,7 +80,7 @@ impl Admin {
         Ok(leader)
     }
 
-    fn change(&self) -> Plan {
+    pub(super) fn change(&self) -> Plan {
         Plan {
             route: Route::Leader,
             repeat: Repeat::Never,

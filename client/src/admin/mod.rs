@@ -4,8 +4,10 @@ mod commands;
 mod execute;
 mod look;
 mod membership;
+mod operate;
 mod types;
 
+pub use operate::{FailoverOptions, MovedPrimary};
 pub use types::{ClusterStatus, RaftRole, RaftStatus, ServerDigest, ServerState, Target};
 
 use crate::shared::Shared;

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tenure_core::{Filter, Millis};
+use tenure_core::{Filter, Millis, Record};
 use tenure_proto::{filter_to_wire, v1};
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
@@ -74,6 +74,28 @@ impl Watch {
     /// call says so.
     pub async fn next(&mut self) -> Result<WatchEvent, Error> {
         std::future::poll_fn(|context| self.poll_event(context)).await
+    }
+
+    /// The first snapshot, within the deadline of a call.
+    pub(crate) async fn first_snapshot(&mut self, shared: &Shared) -> Result<Vec<Record>, Error> {
+        let deadline = shared.until(shared.options.deadline);
+        let mut last = "no server told its state".to_owned();
+        loop {
+            let Ok(event) = tokio::time::timeout_at(deadline, self.next()).await else {
+                return Err(Error::Deadline {
+                    after: shared.options.deadline,
+                    last,
+                    leader: None,
+                });
+            };
+            match event? {
+                WatchEvent::Snapshot { records, .. } => return Ok(records),
+                WatchEvent::Interrupted { why } => last = why,
+                WatchEvent::Changes { .. }
+                | WatchEvent::Progress { .. }
+                | WatchEvent::Compacted { .. } => {}
+            }
+        }
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<WatchEvent, Error>> {

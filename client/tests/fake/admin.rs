@@ -57,6 +57,19 @@ impl Server {
         }
     }
 
+    /// A primary is asked to be moved; the test has written down what comes of it.
+    fn moved(&self, asked: String) -> Answer<v1::MovedResponse> {
+        let mut inner = self.shared.lock();
+        if inner.leader != Some(self.at) {
+            return Err(self.shared.not_leader(&mut inner));
+        }
+        inner.asked_to_move.push(asked);
+        let answer = inner.moves.pop_front();
+        answer
+            .expect("the test has written it down")
+            .map(Response::new)
+    }
+
     /// A change of the servers, whose answer is always lost.
     fn change_servers<T>(&self) -> Answer<T> {
         let mut inner = self.shared.lock();
@@ -182,5 +195,55 @@ impl Admin for Server {
         Err(Status::internal(
             "the checkpoint was not written: the disk is full",
         ))
+    }
+
+    async fn switchover(
+        &self,
+        request: Request<v1::SwitchoverRequest>,
+    ) -> Answer<v1::MovedResponse> {
+        let request = request.into_inner();
+        self.moved(format!("{} by {}", request.service, request.actor))
+    }
+
+    async fn failover(&self, request: Request<v1::FailoverRequest>) -> Answer<v1::MovedResponse> {
+        let request = request.into_inner();
+        let (loss, fenced) = (request.accept_loss, request.fenced);
+        self.moved(format!("{} loss {loss} fenced {fenced}", request.service))
+    }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Answer<v1::ExplainResponse> {
+        let mut inner = self.shared.lock();
+        if inner.leader != Some(self.at) {
+            return Err(self.shared.not_leader(&mut inner));
+        }
+        let asked = format!("asked for {}", request.into_inner().service);
+        let mut answer = inner.explained.clone();
+        answer.facts.push(asked);
+        Ok(Response::new(answer))
+    }
+
+    async fn what_if(&self, _: Request<v1::WhatIfRequest>) -> Answer<v1::WhatIfResponse> {
+        let mut inner = self.shared.lock();
+        if inner.leader != Some(self.at) {
+            return Err(self.shared.not_leader(&mut inner));
+        }
+        Ok(Response::new(inner.foreseen.clone()))
+    }
+
+    async fn receipts(
+        &self,
+        request: Request<v1::ReceiptsRequest>,
+    ) -> Answer<v1::ReceiptsResponse> {
+        let inner = self.shared.lock();
+        let request = request.into_inner();
+        let limit = usize::try_from(request.limit).unwrap();
+        let wanted = inner
+            .receipts
+            .iter()
+            .filter(|receipt| request.service.is_empty() || request.service == receipt.service);
+        Ok(Response::new(v1::ReceiptsResponse {
+            header: Some(inner.header(self.at)),
+            receipts: wanted.take(limit).cloned().collect(),
+        }))
     }
 }

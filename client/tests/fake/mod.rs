@@ -4,9 +4,11 @@
 
 mod admin;
 mod discovery;
+pub mod script;
+pub mod session;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tenure_core::{
@@ -14,9 +16,12 @@ use tenure_core::{
 };
 use tenure_proto::{
     refusal,
-    v1::{self, admin_server::AdminServer, discovery_server::DiscoveryServer},
+    v1::{
+        self, admin_server::AdminServer, discovery_server::DiscoveryServer,
+        session_server::SessionServer,
+    },
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
 
@@ -66,6 +71,22 @@ pub struct Inner {
     pub watches: VecDeque<Vec<Watched>>,
     /// Which server each watch reached, and after which revision it resumed.
     pub watched: Vec<(usize, Option<u64>)>,
+    /// Which server each session reached, and how it began.
+    pub hellos: Vec<(usize, v1::Hello)>,
+    /// Which server each heartbeat reached.
+    pub beats: Vec<(usize, v1::Heartbeat)>,
+    /// What the latest session with each server says back.
+    pub sayings: BTreeMap<usize, session::Saying>,
+    /// Why each of these servers refuses sessions.
+    pub refused: BTreeMap<usize, String>,
+    /// What operators asked to have moved.
+    pub asked_to_move: Vec<String>,
+    /// What is answered to that.
+    pub moves: VecDeque<Result<v1::MovedResponse, Status>>,
+    /// What the leader says of a service, and of a node that would be lost.
+    pub explained: v1::ExplainResponse,
+    pub foreseen: v1::WhatIfResponse,
+    pub receipts: Vec<v1::Receipt>,
 }
 
 /// What all fake servers share.
@@ -73,6 +94,8 @@ pub struct Inner {
 pub struct Shared {
     inner: Arc<Mutex<Inner>>,
     pub apis: Arc<[Endpoint]>,
+    /// Whether servers take heartbeats off the connection.
+    pub hearing: Arc<watch::Sender<bool>>,
 }
 
 /// One fake server's services.
@@ -150,6 +173,7 @@ impl Cluster {
         let shared = Shared {
             inner: Arc::new(Mutex::new(inner)),
             apis: listeners.iter().map(api).collect(),
+            hearing: Arc::new(watch::Sender::new(true)),
         };
         admit(&shared);
         let serve = |(at, listener)| serve(at, listener, &shared);
@@ -194,11 +218,24 @@ fn serve(at: usize, listener: TcpListener, shared: &Shared) -> JoinHandle<()> {
     tokio::spawn(async move {
         let served = tonic::transport::Server::builder()
             .add_service(AdminServer::new(server.clone()))
-            .add_service(DiscoveryServer::new(server))
+            .add_service(DiscoveryServer::new(server.clone()))
+            .add_service(SessionServer::new(server))
             .serve_with_incoming(TcpListenerStream::new(listener))
             .await;
         served.expect("the fake server serves until it is dropped");
     })
+}
+
+/// Waits until the servers have seen something. Fails when that takes far too long.
+pub async fn until(cluster: &Cluster, what: &str, mut seen: impl FnMut(&Inner) -> bool) {
+    let looked = async {
+        while !seen(&cluster.lock()) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    let bound = std::time::Duration::from_secs(30);
+    let looked = tokio::time::timeout(bound, looked).await;
+    assert!(looked.is_ok(), "{what}: never seen");
 }
 
 /// An endpoint that refuses connections as long as what comes with it is held.

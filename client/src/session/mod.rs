@@ -1,0 +1,6 @@
+//! A member's standing connections: heartbeats to every server, grants from whoever leads.
+
+mod attend;
+mod sessions;
+
+pub use sessions::{Attended, Sessions};
