@@ -2,6 +2,7 @@
 //! closed-loop load with latency histograms, and the conditions under which a figure was seen.
 
 pub mod conditions;
+pub mod group;
 pub mod load;
 pub mod summary;
 

@@ -1,4 +1,4 @@
-//! Medians over rounds, and tables for people.
+//! Medians and quantiles over rounds, and tables for people.
 
 use std::fmt::Write as _;
 
@@ -13,6 +13,21 @@ pub fn median(values: &[f64]) -> Option<f64> {
         return Some(*upper);
     }
     Some(f64::midpoint(sorted[middle - 1], *upper))
+}
+
+/// The least value that the share `quantile` (0 to 1) of the values does not exceed; `None` without values.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a rank is between 0 and a number of samples, far below 2^52"
+)]
+pub fn quantile(values: &[f64], quantile: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (quantile.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
 }
 
 /// The least and the greatest value; `None` without values.
@@ -94,6 +109,16 @@ mod tests {
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), Some(3.0));
         assert_eq!(range(&[4.0, 1.0, 9.0]), Some((1.0, 9.0)));
+    }
+
+    #[test]
+    fn quantiles_are_values_that_were_seen() {
+        let values: Vec<f64> = (1..=30).map(f64::from).collect();
+        assert_eq!(quantile(&values, 0.95), Some(29.0));
+        assert_eq!(quantile(&values, 1.0), Some(30.0));
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&[7.0], 0.95), Some(7.0));
+        assert_eq!(quantile(&[], 0.95), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -64,6 +64,7 @@ pub struct Process {
     program: PathBuf,
     args: Vec<String>,
     drop_env_prefix: Option<&'static str>,
+    group: Option<i32>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -77,6 +78,7 @@ impl Process {
             program: program.to_path_buf(),
             args,
             drop_env_prefix: None,
+            group: None,
             log,
             child: None,
         }
@@ -87,6 +89,13 @@ impl Process {
     #[must_use]
     pub fn without_env(mut self, prefix: &'static str) -> Self {
         self.drop_env_prefix = Some(prefix);
+        self
+    }
+
+    /// Makes the process a member of the process group with this id, which must exist when it is started.
+    #[must_use]
+    pub fn in_group(mut self, group: i32) -> Self {
+        self.group = Some(group);
         self
     }
 
@@ -109,6 +118,9 @@ impl Process {
                     command.env_remove(key);
                 }
             }
+        }
+        if let Some(group) = self.group {
+            command.process_group(group);
         }
         let child = command.spawn().map_err(|source| ProcessError::Start {
             program: self.program.clone(),

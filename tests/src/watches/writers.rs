@@ -85,7 +85,10 @@ pub fn value_of(record: Option<&Record>) -> Option<u64> {
         | Record::Assignment(_)
         | Record::Pin(_)
         | Record::History(_)
-        | Record::Client(_) => None,
+        | Record::Client(_)
+        | Record::Automation(_)
+        | Record::Pause(_)
+        | Record::Receipt(_) => None,
     }
 }
 

@@ -1,0 +1,125 @@
+//! Connections to redis-server and redis-sentinel, each attempt bounded.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
+
+use crate::error::BenchError;
+
+/// How long a connection may take.
+pub const CONNECT_BOUND: Duration = Duration::from_millis(250);
+const ANSWER_BOUND: Duration = Duration::from_secs(1);
+/// How many values are asked for at once.
+const BATCH: usize = 500;
+
+/// A client of one address, not connected yet.
+pub fn client(address: SocketAddr) -> RedisResult<Client> {
+    Client::open((address.ip().to_string(), address.port()))
+}
+
+/// A connection whose answers may take as long as they like.
+pub async fn patient(address: SocketAddr) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_BOUND))
+        .set_response_timeout(None);
+    client(address)?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
+/// One command on a connection of its own.
+pub async fn ask<T: FromRedisValue>(address: SocketAddr, words: &[&str]) -> RedisResult<T> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_BOUND))
+        .set_response_timeout(Some(ANSWER_BOUND));
+    let mut connection = client(address)?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    let mut command = redis::Cmd::new();
+    command.arg(words);
+    command.query_async(&mut connection).await
+}
+
+/// What `INFO` tells.
+#[derive(Debug)]
+pub struct Info(String);
+
+impl Info {
+    /// Asks for one section.
+    pub async fn of(address: SocketAddr, section: &str) -> RedisResult<Self> {
+        ask(address, &["INFO", section]).await.map(Self)
+    }
+
+    /// The value of a field; empty when there is no such field.
+    pub fn get(&self, field: &str) -> &str {
+        let mut lines = self.0.lines();
+        let found = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        found.unwrap_or_default().trim_end()
+    }
+
+    /// How many replicas are attached and have all there is.
+    pub fn replicas_online(&self) -> usize {
+        let online = |line: &&str| line.starts_with("slave") && line.contains(",state=online,");
+        self.0.lines().filter(online).count()
+    }
+}
+
+/// Which of these keys do not hold the text of their number.
+pub async fn missing(
+    address: SocketAddr,
+    keys: &[(String, u64)],
+) -> Result<Vec<String>, BenchError> {
+    let failed = |source| BenchError::Redis {
+        what: "reading back what was acknowledged",
+        address,
+        source,
+    };
+    let mut connection = patient(address).await.map_err(failed)?;
+    let mut missing = Vec::new();
+    for batch in keys.chunks(BATCH) {
+        let mut command = redis::cmd("MGET");
+        for (key, _number) in batch {
+            command.arg(key);
+        }
+        let answered = command.query_async::<Vec<Option<u64>>>(&mut connection);
+        let values = match tokio::time::timeout(ANSWER_BOUND * 10, answered).await {
+            Ok(values) => values.map_err(failed)?,
+            Err(_elapsed) => return Err(too_late(address)),
+        };
+        let lost = batch
+            .iter()
+            .zip(values)
+            .filter(|((_key, number), value)| *value != Some(*number))
+            .map(|((key, _number), _value)| key.clone());
+        missing.extend(lost);
+    }
+    Ok(missing)
+}
+
+fn too_late(address: SocketAddr) -> BenchError {
+    BenchError::TooLate {
+        what: "reading back what was acknowledged".to_owned(),
+        bound: ANSWER_BOUND * 10,
+        last: format!("{address} does not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_info() {
+        let info = Info(
+            "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
+             slave0:ip=127.0.0.1,port=1,state=online,offset=1,lag=0\r\n\
+             slave1:ip=127.0.0.1,port=2,state=wait_bgsave,offset=0,lag=0\r\n"
+                .to_owned(),
+        );
+        assert_eq!(info.get("role"), "master");
+        assert_eq!(info.get("master_host"), "");
+        assert_eq!(info.replicas_online(), 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Measures how Redis fails over under Tenure and under Redis Sentinel: the primary killed, stopped, cut off, moved,
+//! and a server lost, each system in turn within one run, with the conditions. Everything that is started is stopped
+//! again and the data removed, also on Ctrl-C, on errors, after the time limit, and when the bench itself is killed.
+
+mod aims;
+mod error;
+mod faults;
+mod follower;
+mod ground;
+mod link;
+mod metric;
+mod moment;
+mod network;
+mod nodes;
+mod options;
+mod report;
+mod sentinel;
+mod sentinel_follow;
+mod stack;
+mod stale;
+mod suite;
+mod tenure;
+mod tenure_config;
+mod trace;
+mod traffic;
+mod writer;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tempfile::TempDir;
+use tenure_benches::conditions::Machine;
+use tenure_benches::group::Group;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::BenchError;
+use crate::ground::Ground;
+use crate::network::Network;
+use crate::options::{Fault, Options, Role, Wish};
+use crate::report::{Conditions, Report};
+
+fn main() -> ExitCode {
+    let options = Options::parse().effective();
+    match start(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("versus-sentinel: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(options: &Options) -> Result<(), BenchError> {
+    let wants_cut = options.role.is_none() && options.inflicts(Fault::Cut);
+    let mut no_cut = None;
+    if wants_cut && options.namespaces == Wish::Auto && !options.inside {
+        no_cut = Some(network::enter());
+    } else if wants_cut && !options.inside {
+        no_cut = Some("--namespaces never".to_owned());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| BenchError::Io {
+            what: "start the runtime of",
+            path: "versus-sentinel".into(),
+            source,
+        })?;
+    match &options.role {
+        Some(Role::StaleClient {
+            address,
+            prefix,
+            wait_ms,
+            out,
+        }) => {
+            let wait = Duration::from_millis(*wait_ms);
+            runtime.block_on(stale::run(*address, prefix, wait, out))
+        }
+        None => runtime.block_on(bounded(options, no_cut)),
+    }
+}
+
+/// Runs the bench until it is done, interrupted, or over its time limit; its processes and data go with it.
+async fn bounded(options: &Options, no_cut: Option<String>) -> Result<(), BenchError> {
+    let no_signal = |source| BenchError::Io {
+        what: "listen for signals in",
+        path: "versus-sentinel".into(),
+        source,
+    };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
+    tokio::select! {
+        done = bench(options, no_cut) => done,
+        _signal = interrupt.recv() => Err(BenchError::Interrupted),
+        _signal = terminate.recv() => Err(BenchError::Interrupted),
+        () = tokio::time::sleep(options.limit()) => Err(BenchError::Limit(options.limit())),
+    }
+}
+
+async fn bench(options: &Options, no_cut: Option<String>) -> Result<(), BenchError> {
+    let io_error = |what, path: &std::path::Path| {
+        let path = path.to_path_buf();
+        move |source| BenchError::Io { what, path, source }
+    };
+    let data = TempDir::with_prefix_in("versus-sentinel-", &options.dir)
+        .map_err(io_error("create a folder below", &options.dir))?;
+    let group = Group::begin(data.path()).map_err(io_error("watch over", data.path()))?;
+    let network = if options.inside {
+        Network::namespaces(group.id(), data.path()).await?
+    } else {
+        Network::loopback()
+    };
+    let machine =
+        Machine::look(data.path()).map_err(io_error("time fdatasync below", data.path()))?;
+    let mut report = Report::new(Conditions {
+        machine,
+        network: network.describe(),
+        systems: suite::systems(options)?,
+        method: suite::method(options),
+    });
+    if let Some(why) = no_cut {
+        report.note(format!("no node was cut off: {why}"));
+    }
+    let ground = Ground {
+        options: options.clone(),
+        network,
+        group: group.id(),
+        dir: data.path().to_path_buf(),
+    };
+    suite::run(&ground, &mut report).await?;
+    report.judge();
+    // A closed standard output must not keep the JSON from being written.
+    let _unread = write!(std::io::stdout(), "{}", report.text());
+    if let Some(path) = &options.json {
+        report.write_json(path).map_err(io_error("write", path))?;
+    }
+    Ok(())
+}
+
+fn tell(line: &str) {
+    // Without a standard error there is nobody left to tell.
+    let _unheard = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,284 @@
+//! The Tenure side: three servers and an agent per node, with the default settings.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tenure_benches::ports::free_ports;
+use tenure_benches::process::Process;
+use tenure_client::core::{Millis, Note, Policy, PrimaryPolicy, Role, ServerId, ServiceName};
+use tenure_client::{Client, Consistency, Error, Follow, Options as ClientOptions};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::error::BenchError;
+use crate::follower::{Follower, Named, tell};
+use crate::ground::{Ground, version_of, write};
+use crate::moment::Moment;
+use crate::network::NODES;
+use crate::nodes::Nodes;
+use crate::options::Options;
+use crate::stack::Stack;
+use crate::tenure_config::{SERVICE, agent, server};
+
+/// The name of the system in tables and in JSON.
+pub const COLUMN: &str = "tenure";
+const SERVERS: usize = 3;
+const SETTLE_BOUND: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Version and settings, in one line.
+pub fn describe(options: &Options) -> Result<String, BenchError> {
+    let (own, redis) = (
+        version_of(&options.tenure)?,
+        version_of(&options.redis_server)?,
+    );
+    Ok(format!(
+        "{own}; {SERVERS} servers and {NODES} agents with default settings (heartbeat 100 ms, lease 1 s, control_loss \
+         pledge); loss never, write_acks 1, no anti-flap window; {redis}"
+    ))
+}
+
+/// Redis under Tenure.
+#[derive(Debug)]
+pub struct Tenure {
+    servers: Vec<(Process, SocketAddr)>,
+    // Before `_data`: fields are dropped in this order, and processes must be gone before their files.
+    nodes: Nodes,
+    _data: TempDir,
+    client: Client,
+    service: ServiceName,
+    lost: usize,
+}
+
+impl Tenure {
+    /// Starts everything with empty data and waits until it has settled.
+    pub async fn start(ground: &Ground) -> Result<Self, BenchError> {
+        let data = ground.folder("tenure-")?;
+        let nodes = Nodes::start(ground, data.path(), String::new()).await?;
+        let servers = run_servers(ground, data.path())?;
+        let addresses: Vec<SocketAddr> = servers.iter().map(|(_, address)| *address).collect();
+        let endpoints = addresses.iter().map(ToString::to_string);
+        let options = ClientOptions {
+            actor: "bench".to_owned(),
+            deadline: SETTLE_BOUND,
+            ..ClientOptions::default()
+        };
+        let client = Client::connect(endpoints, options)
+            .await
+            .map_err(failed("connecting to the servers"))?;
+        let service = ServiceName::new(SERVICE).map_err(|error| BenchError::Refused {
+            what: "the name of the service",
+            told: error.to_string(),
+        })?;
+        let mut stack = Self {
+            servers,
+            nodes,
+            _data: data,
+            client,
+            service,
+            lost: 0,
+        };
+        stack.add_service().await?;
+        stack.run_agents(ground, &addresses)?;
+        stack.settled().await?;
+        Ok(stack)
+    }
+
+    async fn add_service(&self) -> Result<(), BenchError> {
+        let policy = Policy::Primary(PrimaryPolicy {
+            replicas: u32::try_from(NODES - 1).unwrap_or(u32::MAX),
+            anti_flap_ms: Millis(0),
+            ..PrimaryPolicy::default()
+        });
+        let admin = self.client.admin();
+        let added = admin.add_service(self.service.clone(), policy).await;
+        added.map(drop).map_err(failed("adding the service"))
+    }
+
+    fn run_agents(&mut self, ground: &Ground, servers: &[SocketAddr]) -> Result<(), BenchError> {
+        let dir = self._data.path().to_path_buf();
+        let ports = free_ports(2 * NODES)?;
+        for (at, site) in ground.network.nodes.iter().enumerate() {
+            let listen = |port| SocketAddr::new(IpAddr::V4(site.ip), port);
+            let (checks, pledges) = (listen(ports[2 * at]), listen(ports[2 * at + 1]));
+            let name = format!("agent-{at}");
+            let config = dir.join(format!("{name}.toml"));
+            let state = dir.join(&name);
+            let redis = self.nodes.address(at);
+            write(&config, &agent(at, servers, &state, checks, pledges, redis))?;
+            let args = tenure_args("agent", &config);
+            let process = ground.process(site, &name, &ground.options.tenure, args, &dir);
+            self.nodes.run_agent(at, process)?;
+        }
+        Ok(())
+    }
+
+    /// The node whose instance has confirmed that it is primary, when every instance is in sync with it.
+    async fn agreed(&self) -> Result<usize, String> {
+        let resolved = self
+            .client
+            .discovery()
+            .resolve(&self.service, Consistency::Linearizable)
+            .await
+            .map_err(|error| error.to_string())?;
+        let assignment = resolved.assignment.as_ref();
+        let assignment = assignment.ok_or("there is no assignment")?;
+        let primary = resolved.primary().ok_or("there is no primary")?;
+        let confirmed = primary.report.role == Some((Role::Primary, assignment.epoch));
+        if !confirmed || assignment.in_sync.len() != NODES {
+            return Err(format!(
+                "{assignment:?}, and of the primary {:?}",
+                primary.report
+            ));
+        }
+        let address = primary.endpoint.as_str().parse();
+        let address: SocketAddr =
+            address.map_err(|_| format!("{} is no address", primary.endpoint))?;
+        let at = self.nodes.at(address);
+        let at = at.ok_or_else(|| format!("{address} is none of the nodes"))?;
+        self.nodes.replicate_from(at).await?;
+        Ok(at)
+    }
+
+    async fn leader(&self) -> Result<ServerId, BenchError> {
+        let status = self.client.admin().status(Consistency::Linearizable).await;
+        let status = status.map_err(failed("asking who leads"))?;
+        status.leader.ok_or_else(|| BenchError::Refused {
+            what: "asking who leads",
+            told: "nobody does".to_owned(),
+        })
+    }
+}
+
+fn failed(what: &'static str) -> impl FnOnce(Error) -> BenchError {
+    move |source| BenchError::Tenure { what, source }
+}
+
+fn tenure_args(role: &str, config: &Path) -> Vec<String> {
+    let config = config.display().to_string();
+    [role, "--log", "warn", "--config", &config]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn run_servers(ground: &Ground, dir: &Path) -> Result<Vec<(Process, SocketAddr)>, BenchError> {
+    let site = &ground.network.hub;
+    let ports = free_ports(2 * SERVERS)?;
+    let (api, raft) = ports.split_at(SERVERS);
+    let at_hub = |ports: &[u16]| -> Vec<SocketAddr> {
+        let with = |port: &u16| SocketAddr::new(IpAddr::V4(site.ip), *port);
+        ports.iter().map(with).collect()
+    };
+    let (api, raft) = (at_hub(api), at_hub(raft));
+    let mut servers = Vec::with_capacity(SERVERS);
+    for (at, address) in api.iter().enumerate() {
+        let name = format!("server-{at}");
+        let config = dir.join(format!("{name}.toml"));
+        write(&config, &server(at, &api, &raft, &dir.join(&name)))?;
+        let args = tenure_args("server", &config);
+        let mut process = ground.process(site, &name, &ground.options.tenure, args, dir);
+        process.start()?;
+        servers.push((process, *address));
+    }
+    Ok(servers)
+}
+
+impl Stack for Tenure {
+    fn nodes(&mut self) -> &mut Nodes {
+        &mut self.nodes
+    }
+
+    async fn follow(&self) -> Result<Follower, BenchError> {
+        let follow = self.client.follow(self.service.clone()).await;
+        let follow = follow.map_err(failed("following the primary"))?;
+        let (teller, named) = watch::channel(Named {
+            address: address_of(&follow),
+            at: Moment::now(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pass_on(follow, teller));
+        Ok(Follower::new(named, Arc::new(Notify::new()), tasks))
+    }
+
+    async fn settled(&mut self) -> Result<usize, BenchError> {
+        let deadline = Moment::now().plus(SETTLE_BOUND);
+        loop {
+            self.nodes.check()?;
+            for (process, _address) in &mut self.servers {
+                process.check()?;
+            }
+            let last = match self.agreed().await {
+                Ok(primary) => return Ok(primary),
+                Err(last) => last,
+            };
+            if Moment::now() >= deadline {
+                return Err(BenchError::TooLate {
+                    what: "agreement of servers and nodes".to_owned(),
+                    bound: SETTLE_BOUND,
+                    last,
+                });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn readmit(&mut self, node: usize, _primary: SocketAddr) -> Result<(), BenchError> {
+        self.nodes.run_redis(node, None)
+    }
+
+    async fn lose_server(&mut self) -> Result<(), BenchError> {
+        let leader = self.leader().await?;
+        // Ids are counted from 1 in the order of the servers.
+        let at = usize::try_from(leader.0)
+            .unwrap_or(usize::MAX)
+            .wrapping_sub(1);
+        let Some((process, _address)) = self.servers.get_mut(at) else {
+            return Err(BenchError::Refused {
+                what: "killing the leader",
+                told: format!("{leader} is none of the servers"),
+            });
+        };
+        self.lost = at;
+        Ok(process.kill()?)
+    }
+
+    fn return_server(&mut self) -> Result<(), BenchError> {
+        Ok(self.servers[self.lost].0.start()?)
+    }
+
+    async fn switchover(&self) -> Result<(), BenchError> {
+        let reason = Note::new("the bench asks for it").unwrap_or_default();
+        let moved = self
+            .client
+            .admin()
+            .switchover(&self.service, None, reason)
+            .await;
+        moved.map(drop).map_err(failed("the switchover"))
+    }
+
+    async fn stop(mut self) -> Result<(), BenchError> {
+        // Agents first: they hand over while there is somebody to hand over to.
+        self.nodes.stop().await?;
+        for (process, _address) in &mut self.servers {
+            process.terminate()?;
+        }
+        for (process, _address) in &mut self.servers {
+            process.finish().await?;
+        }
+        Ok(())
+    }
+}
+
+fn address_of(follow: &Follow) -> Option<SocketAddr> {
+    follow.current()?.endpoint.as_str().parse().ok()
+}
+
+/// Tells who serves, until there is nothing more to hear.
+async fn pass_on(mut follow: Follow, teller: watch::Sender<Named>) {
+    while follow.changed().await.is_ok() {
+        tell(&teller, address_of(&follow));
+    }
+}

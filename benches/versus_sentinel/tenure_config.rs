@@ -1,0 +1,72 @@
+//! Configurations of Tenure's servers and agents.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The service that is failed over.
+pub const SERVICE: &str = "redis-server";
+const CLUSTER: &str = "bench";
+
+/// The configuration of the server at this place in the lists.
+pub fn server(at: usize, api: &[SocketAddr], raft: &[SocketAddr], data: &Path) -> String {
+    let mut text = format!(
+        "cluster = \"{CLUSTER}\"\nserver = {}\ndata_dir = {:?}\n\n[raft]\nlisten = \"{}\"\n\n[api]\nlisten = \"{}\"\n",
+        at + 1,
+        data.display().to_string(),
+        raft[at],
+        api[at]
+    );
+    for (peer, (api, raft)) in api.iter().zip(raft).enumerate() {
+        let id = peer + 1;
+        text.push_str(&format!(
+            "\n[[servers]]\nid = {id}\nraft = \"{raft}\"\napi = \"{api}\"\n"
+        ));
+    }
+    text
+}
+
+/// The configuration of the agent of the node at this place: where it answers checks and pledges, and where the
+/// node's redis-server is.
+pub fn agent(
+    at: usize,
+    servers: &[SocketAddr],
+    state: &Path,
+    checks: SocketAddr,
+    pledges: SocketAddr,
+    redis: SocketAddr,
+) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    format!(
+        "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"node-{at}\"\nstate_dir = {:?}\n\
+         listen = \"{checks}\"\n\n[pledge]\nlisten = \"{pledges}\"\n\n\
+         [[services]]\nname = \"{SERVICE}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\n\n[services.settings]\n",
+        state.display().to_string()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_knows_all_three() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = server(
+            1,
+            &[at(1), at(2), at(3)],
+            &[at(4), at(5), at(6)],
+            Path::new("/d"),
+        );
+        assert!(text.contains("server = 2\n"), "{text}");
+        assert!(text.contains("[api]\nlisten = \"127.0.0.1:2\""), "{text}");
+        assert_eq!(text.matches("[[servers]]").count(), 3);
+    }
+
+    #[test]
+    fn an_agent_has_the_redis_server_of_its_node() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = agent(0, &[at(1)], Path::new("/s"), at(2), at(3), at(4));
+        assert!(text.contains("servers = [\"127.0.0.1:1\"]"), "{text}");
+        assert!(text.contains("endpoint = \"127.0.0.1:4\""), "{text}");
+    }
+}
