@@ -15,12 +15,14 @@ pub(crate) use latest::Latest;
 
 use crate::session::Registry;
 
-/// Which of the controller's inputs a newer one takes the place of. Beats come before ears: an ear says
-/// that nothing is missing, so it comes after what was heard.
+/// Which of the controller's inputs a newer one takes the place of, in the order in which they are told.
+/// Ears come last: an ear says that nothing is missing, so it comes after what was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
-    /// A member's beats, through one server.
-    Beat(ServerId, Member),
+    /// A member's beats in its session with this server, which is the shortest way back to it.
+    Session(Member),
+    /// A member's beats through another server.
+    Relay(ServerId, Member),
     /// The ear of a server.
     Ear(ServerId),
 }
@@ -54,13 +56,15 @@ impl Exchange {
     /// A member's beat in a session with this server.
     pub(crate) fn beat(&self, member: Member, beat: Heartbeat) {
         self.outbox.put(member, &beat);
-        self.relayed(self.own, member, beat);
+        let via = self.own;
+        let input = Input::Beat { via, member, beat };
+        self.heard.give(Source::Session(member), input);
     }
 
     /// A member's beat through a server.
     pub(crate) fn relayed(&self, via: ServerId, member: Member, beat: Heartbeat) {
         let input = Input::Beat { via, member, beat };
-        self.heard.give(Source::Beat(via, member), input);
+        self.heard.give(Source::Relay(via, member), input);
     }
 
     /// Everything that a server heard until now is here.

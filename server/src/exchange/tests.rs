@@ -1,8 +1,8 @@
 use super::*;
 use tenure_core::{Incarnation, NodeId};
 
-const OWN: ServerId = ServerId(1);
-const OTHER: ServerId = ServerId(2);
+const OWN: ServerId = ServerId(2);
+const OTHER: ServerId = ServerId(1);
 
 fn member(node: u64) -> Member {
     Member {
@@ -33,7 +33,8 @@ fn grant(number: u64) -> v1::Grant {
 fn taken(exchange: &Exchange) -> Vec<(ServerId, Option<u64>)> {
     let told = exchange.heard.take().into_iter();
     told.map(|(source, input)| match (source, input) {
-        (Source::Beat(from, _), Input::Beat { via, beat, .. }) if from == via => {
+        (Source::Session(_), Input::Beat { via: OWN, beat, .. }) => (OWN, Some(beat.sequence)),
+        (Source::Relay(from, _), Input::Beat { via, beat, .. }) if from == via => {
             (via, Some(beat.sequence))
         }
         (Source::Ear(from), Input::Ear(of)) if from == of => (of, None),

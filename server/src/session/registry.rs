@@ -53,8 +53,8 @@ impl Seat {
     pub(super) async fn next(&self) -> Next {
         let something = |waiting: &Waiting| waiting.ended.is_some() || waiting.grant.is_some();
         let mut changes = self.waiting.subscribe();
-        // The sender lives as long as `self`.
-        let _something = changes.wait_for(something).await;
+        // The sender lives as long as `self`. What was waited for is locked until it is let go.
+        drop(changes.wait_for(something).await);
         let mut next = Next::Ended;
         self.waiting.send_if_modified(|waiting| {
             next = match (waiting.ended.clone(), waiting.grant.take()) {

@@ -14,6 +14,9 @@ use tenure_server::{Config, Consensus, Peer, Running, Server};
 use tenure_storage::format::encode_command;
 use tenure_storage::types::Payload;
 
+pub mod member;
+pub mod obedient;
+
 /// How long a condition may take on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(30);
 
