@@ -86,14 +86,51 @@ impl Bench {
     }
 
     fn command(&self) -> Cargo {
-        let run = Cargo::new(&["run", "--release", "--locked"])
-            .arg("--package")
-            .arg("tenure-benches")
-            .arg("--bin")
-            .arg("versus-etcd")
-            .arg("--");
-        self.arguments.iter().cloned().fold(run, Cargo::arg)
+        bench("versus-etcd", &self.arguments)
     }
+}
+
+/// Redis under Tenure and under Redis Sentinel, in turns on this machine.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct BenchFailover {
+    /// Passed on to the bench, for instance `--rounds 5`, `--skip sentinel` or `--help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl BenchFailover {
+    /// Builds `tenure` and the bench for release and runs the bench; installs redis-server and redis-sentinel when they
+    /// are missing and this is permitted.
+    ///
+    /// # Errors
+    /// When one of them is missing, something does not build, or the bench fails.
+    pub fn run(&self) -> Result<(), Failure> {
+        if !self.arguments.iter().any(|argument| argument == "--help") {
+            tools::ensure(Need::BenchFailover)?;
+            tenure().stage("tenure")?;
+        }
+        self.command().stage("bench")
+    }
+
+    fn command(&self) -> Cargo {
+        bench("versus-sentinel", &self.arguments)
+    }
+}
+
+/// The program under measurement: the bench looks for it beside itself.
+fn tenure() -> Cargo {
+    Cargo::new(&["build", "--release", "--locked", "--package", "tenure"])
+}
+
+fn bench(binary: &str, arguments: &[String]) -> Cargo {
+    let run = Cargo::new(&["run", "--release", "--locked"])
+        .arg("--package")
+        .arg("tenure-benches")
+        .arg("--bin")
+        .arg(binary)
+        .arg("--");
+    arguments.iter().cloned().fold(run, Cargo::arg)
 }
 
 fn one_test(package: &str, target: &str) -> Cargo {
@@ -116,6 +153,16 @@ mod tests {
         let line = chaos.command().to_string();
         assert!(
             line.starts_with("TENURE_CHAOS_ROUNDS=7 TENURE_CHAOS_SEED=42 cargo test"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn what_was_asked_reaches_the_bench() {
+        let arguments = vec!["--rounds".to_owned(), "5".to_owned()];
+        let line = BenchFailover { arguments }.command().to_string();
+        assert!(
+            line.ends_with("--bin versus-sentinel -- --rounds 5"),
             "{line}"
         );
     }

@@ -32,6 +32,8 @@ enum Chore {
     PowerLoss(long::PowerLoss),
     /// Tenure beside etcd; every argument is passed on to the bench.
     Bench(long::Bench),
+    /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
+    BenchFailover(long::BenchFailover),
     /// The dependency policy in full, with cargo-deny.
     Deps,
 }
@@ -54,6 +56,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Chaos(chaos) => chaos.run(),
         Chore::PowerLoss(power_loss) => power_loss.run(),
         Chore::Bench(bench) => bench.run(),
+        Chore::BenchFailover(bench) => bench.run(),
         Chore::Deps => policy::check(),
     }
 }

@@ -12,6 +12,8 @@ pub enum Need {
     Tests,
     /// `cargo xtask bench`.
     Bench,
+    /// `cargo xtask bench-failover`.
+    BenchFailover,
 }
 
 /// A program and the package of Debian and Ubuntu that brings it.
@@ -21,26 +23,58 @@ pub struct Tool {
     pub binary: &'static str,
     /// The package that brings it.
     pub package: &'static str,
-    /// The check that cannot run without it.
-    pub needed_for: Need,
+    /// The checks that cannot run without it.
+    pub needed_for: &'static [Need],
+    /// The checks that do less without it.
+    pub wanted_for: &'static [Need],
 }
 
-/// Everything that is needed from the distribution; nothing for the gate.
-pub const TOOLS: &[Tool] = &[Tool {
-    binary: "etcd",
-    package: "etcd-server",
-    needed_for: Need::Bench,
-}];
+/// Everything that is needed from the distribution.
+pub const TOOLS: &[Tool] = &[
+    Tool {
+        binary: "redis-server",
+        package: "redis-server",
+        needed_for: &[Need::Tests, Need::BenchFailover],
+        wanted_for: &[],
+    },
+    Tool {
+        binary: "redis-sentinel",
+        package: "redis-sentinel",
+        needed_for: &[Need::Tests, Need::BenchFailover],
+        wanted_for: &[],
+    },
+    Tool {
+        binary: "ip",
+        package: "iproute2",
+        needed_for: &[],
+        wanted_for: &[Need::BenchFailover],
+    },
+    Tool {
+        binary: "etcd",
+        package: "etcd-server",
+        needed_for: &[Need::Bench],
+        wanted_for: &[],
+    },
+];
 
-/// Installs what `need` lacks, when this is root and apt-get is there.
+/// Installs what `need` lacks, when this is root and apt-get is there. What it could do without is only named.
 ///
 /// # Errors
 /// When something is missing and could not be installed: names each and its package.
 pub fn ensure(need: Need) -> Result<(), Failure> {
-    let missing: Vec<&Tool> = TOOLS
-        .iter()
-        .filter(|tool| tool.needed_for == need && !in_path(tool.binary))
-        .collect();
+    let wanted = missing(|tool| tool.wanted_for.contains(&need));
+    if let Err(failure) = install(&wanted) {
+        println!("==> less is checked: {}", failure.what);
+    }
+    install(&missing(|tool| tool.needed_for.contains(&need)))
+}
+
+fn missing(concerns: impl Fn(&Tool) -> bool) -> Vec<&'static Tool> {
+    let lacks = |tool: &&Tool| concerns(tool) && !in_path(tool.binary);
+    TOOLS.iter().filter(lacks).collect()
+}
+
+fn install(missing: &[&Tool]) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -48,7 +82,7 @@ pub fn ensure(need: Need) -> Result<(), Failure> {
     let install = format!("apt-get install {}", packages.join(" "));
     if !is_root() || !in_path("apt-get") {
         return Err(lacking(
-            &missing,
+            missing,
             "not installed by itself: that needs root and apt-get",
             install,
         ));
@@ -57,7 +91,7 @@ pub fn ensure(need: Need) -> Result<(), Failure> {
     let installed = apt_get_install(&packages)
         || (apt_get(&["update", "--quiet=2"]) && apt_get_install(&packages));
     if !installed {
-        return Err(lacking(&missing, "apt-get could not install it", install));
+        return Err(lacking(missing, "apt-get could not install it", install));
     }
     match missing.iter().find(|tool| !in_path(tool.binary)) {
         None => Ok(()),
@@ -90,6 +124,8 @@ fn apt_get(arguments: &[&str]) -> bool {
     Command::new("apt-get")
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // Packages of servers start them when they are installed, except in run level 1.
+        .env("RUNLEVEL", "1")
         .stdin(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
@@ -123,8 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn every_program_is_there_for_some_check() {
+        for tool in TOOLS {
+            let checks = tool.needed_for.len() + tool.wanted_for.len();
+            assert!(checks > 0, "{} is for nothing", tool.binary);
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_its_package() {
-        let tool = TOOLS.first().expect("the table has an entry");
+        let mut tools = TOOLS.iter();
+        let tool = tools.find(|tool| tool.binary == "etcd");
+        let tool = tool.expect("the table has an entry for etcd");
         let failure = lacking(&[tool], "because", "apt-get install etcd-server".to_owned());
         assert_eq!(failure.what, "missing: etcd (package etcd-server); because");
         assert_eq!(failure.repeat, "apt-get install etcd-server");
