@@ -143,7 +143,7 @@ async fn a_primary_whose_process_goes_is_replaced_with_a_receipt() {
     nodes.fates[&a].send(Fate::Exited).expect("it listens");
     let receipt = eventually("the other one is primary and has confirmed", || async {
         let newest = receipts(&cluster, 1).await.into_iter().next()?;
-        let timeline = newest.timeline.clone()?;
+        let timeline = newest.timeline?;
         (newest.epoch == 2 && timeline.confirmed_ms.is_some()).then_some(newest)
     })
     .await;
@@ -211,6 +211,11 @@ async fn only_the_leader_moves_primaries_and_what_is_unknown_is_said() {
     let cluster = Cluster::formed(3).await;
     let leader = cluster.leader().await;
     let follower = leader % 3 + 1;
+    let consensus = cluster.consensus(follower);
+    eventually("the follower knows who leads", || async {
+        consensus.leader()
+    })
+    .await;
     let mut other = admin(&cluster, follower).await;
     let explain = || v1::ExplainRequest {
         service: SERVICE.into(),

@@ -225,3 +225,74 @@ pub(super) fn payload(actor: &str, command: Command) -> Result<Payload, String> 
     }
     Ok(Payload(entry))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Peer;
+
+    const NEWEST: u32 = Settings::FEATURE_LEVEL_SUPPORTED;
+
+    fn server(id: u64) -> group::PeerStatus {
+        let peer = Peer {
+            id: ServerId(id),
+            raft: format!("127.0.0.1:{id}"),
+            api: format!("127.0.0.1:{}", id + 100),
+        };
+        group::PeerStatus {
+            peer,
+            voter: true,
+            leader: id == 1,
+            lag: None,
+        }
+    }
+
+    fn state(admitted: &[u64], retired: &[u64]) -> State {
+        let mut state = State::default();
+        let endpoint = |port: u64| Endpoint::new(&format!("127.0.0.1:{port}")).unwrap();
+        let all = [
+            (admitted, ServerStatus::Admitted),
+            (retired, ServerStatus::Retired),
+        ];
+        for (ids, status) in all {
+            for id in ids {
+                state.put(tenure_core::Record::Server(
+                    tenure_core::ServerRecord {
+                        id: ServerId(*id),
+                        raft: endpoint(*id),
+                        api: endpoint(id + 100),
+                        store: None,
+                        status,
+                        modified: tenure_core::Revision(1),
+                    }
+                    .into(),
+                ));
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn the_level_is_raised_to_what_every_server_has_said_it_understands() {
+        let levels = |levels: &'static [Option<u32>]| {
+            move |id: ServerId| levels[usize::try_from(id.0).unwrap() - 1]
+        };
+        let servers = [server(1), server(2)];
+        let raised = Some(Command::RaiseFeatureLevel {
+            from: 1,
+            to: NEWEST,
+        });
+        let all = levels(&[Some(NEWEST), Some(NEWEST), None]);
+        assert_eq!(raise(&state(&[1, 2], &[]), &servers, all), raised);
+        // Not yet remembered, but it takes part; and a retired one is not asked.
+        assert_eq!(raise(&state(&[1], &[3]), &servers, all), raised);
+        assert_eq!(raise(&state(&[1, 2, 3], &[]), &servers, all), None);
+        let silent = levels(&[Some(NEWEST), None]);
+        assert_eq!(raise(&state(&[1, 2], &[]), &servers, silent), None);
+        let old = levels(&[Some(NEWEST), Some(1)]);
+        assert_eq!(raise(&state(&[1, 2], &[]), &servers, old), None);
+        // A newer server than this one is taken for what this one understands.
+        let newer = levels(&[Some(NEWEST), Some(NEWEST + 1)]);
+        assert_eq!(raise(&state(&[1, 2], &[]), &servers, newer), raised);
+    }
+}

@@ -101,6 +101,7 @@ impl Instance {
             }),
             permits,
             linked: role == v1::Role::Replica,
+            whole: true,
             surveyed: self.survey.map(|ballot| v1::Surveyed {
                 ballot,
                 position: Some(position),
