@@ -42,6 +42,9 @@ pub struct Sign {
     pub permits: Vec<NodeId>,
     /// As replica: whether its link to the primary that it was told to follow is up.
     pub linked: bool,
+    /// Whether it still has everything that it ever acknowledged as replica: its process was not started
+    /// anew since it last was linked.
+    pub whole: bool,
     /// As primary: for how long a real write has made no progress; nothing while it does.
     pub stalled: Millis,
     /// As replica, when asked: whether the primary answers it.
@@ -57,7 +60,8 @@ pub struct Sign {
 pub enum Presence {
     /// It answers, or its connection stands.
     Running,
-    /// It was seen to go. The agent lets it not come back as primary.
+    /// It was seen to go, or another one stands in its place that may have lost what that one
+    /// acknowledged. The agent lets it not come back as primary.
     Exited,
     /// The agent cannot tell.
     Unknown,

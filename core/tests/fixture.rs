@@ -61,7 +61,11 @@ impl World {
             Some(Record::Assignment(it)) => it.modified,
             Some(Record::Instance(it)) => it.modified,
             Some(Record::Pin(it)) => it.modified,
-            Some(Record::History(_) | Record::Client(_)) | None => panic!("{key} has no revision"),
+            Some(Record::Automation(it)) => it.modified,
+            Some(Record::Pause(it)) => it.modified,
+            Some(Record::History(_) | Record::Client(_) | Record::Receipt(_)) | None => {
+                panic!("{key} has no revision")
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod assignments;
 mod batch;
 mod clients;
 mod exhaustive;
+mod failover;
 mod fixture;
 mod instances;
 mod invariants;

@@ -37,6 +37,7 @@ impl Instance {
         match what {
             Action::Promote { epoch, .. } => {
                 self.promoted = Some(epoch);
+                self.whole = true;
                 self.seen.role = Observed::Writable;
             }
             Action::Follow { epoch, .. } => {
@@ -50,7 +51,8 @@ impl Instance {
                     });
                 }
             }
-            Action::Fence => {
+            Action::Fence { orderly } => {
+                self.fenced_softly = orderly;
                 self.seen.role = Observed::Fenced;
                 self.seen.position = position(feat);
                 self.let_go(next);

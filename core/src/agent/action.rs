@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// What a driver is to do with its instance. Each may be repeated without harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Take writes as primary; ends a fence and a quiescence.
+    /// Take writes as primary; ends a fence and a quiescence. A process that is started again later must
+    /// come up fenced all the same: what is on its disk says so.
     Promote {
         /// By this epoch.
         epoch: Epoch,
@@ -25,7 +26,16 @@ pub enum Action {
         primary: Endpoint,
     },
     /// Take no writes from now on. Must work in whatever state the instance is.
-    Fence,
+    Fence {
+        /// In the course of a switchover: replicas stay attached, for the successor may lack the last
+        /// bytes, and clients whose writes are held back stay connected, to be told that nothing was done.
+        ///
+        /// Otherwise nothing may be acknowledged any more by whatever attaches later: replicas are
+        /// dropped and kept away, and clients that still wait for an acknowledgement of an earlier write
+        /// are cut off (in Redis: it becomes a replica of nobody beside refusing writes, since a client
+        /// that waits on a primary is answered when a stray replica attaches).
+        orderly: bool,
+    },
     /// As replica: stop following, and keep what is there.
     Detach,
     /// As primary: hold writes back, for at most so long; what was acknowledged stays.
@@ -88,6 +98,9 @@ pub enum Observed {
 pub struct Observation {
     /// Whether there is a process.
     pub presence: Presence,
+    /// Identifies the process; where what it acknowledged survives its restart, what it stores. 0 while
+    /// that is not known.
+    pub run: u64,
     /// How it is.
     pub health: Health,
     /// What its own state shows.
@@ -108,6 +121,7 @@ impl Observation {
     pub fn nothing() -> Self {
         Self {
             presence: Presence::Unknown,
+            run: 0,
             health: Health::Unknown,
             role: Observed::Nothing,
             position: None,

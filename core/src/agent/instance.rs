@@ -13,6 +13,8 @@ const AGAIN_AFTER: Millis = Millis(50);
 const RELINK_AFTER: Millis = Millis(500);
 /// How often a replica looks whether its primary answers, while it is asked to.
 const PROBE_EVERY: Millis = Millis(100);
+/// How long a primary that was fenced for a switchover may wait for its successor.
+const HARDEN_AFTER: Millis = Millis(1_000);
 
 /// One instance.
 #[derive(Debug)]
@@ -48,6 +50,16 @@ pub(super) struct Instance {
     pub(super) running: Option<Running>,
     not_before: Moment,
     probed_at: Moment,
+    /// Whether it was fenced in the course of a switchover, with its replicas attached.
+    pub(super) fenced_softly: bool,
+    /// When its driver was last told to do something.
+    told_at: Moment,
+    /// The latest epoch by which it took writes.
+    held: Option<Epoch>,
+    /// The process that was seen last.
+    run: u64,
+    /// Whether it has all that it ever acknowledged.
+    pub(super) whole: bool,
 }
 
 /// An action that its driver has been told to do.
@@ -85,6 +97,11 @@ impl Instance {
             running: None,
             not_before: Moment(0),
             probed_at: Moment(0),
+            fenced_softly: false,
+            told_at: Moment(0),
+            held: kept.held,
+            run: kept.run,
+            whole: kept.whole,
         }
     }
 
@@ -92,6 +109,9 @@ impl Instance {
         KeptService {
             epoch: self.epoch,
             holds: self.standing.holds(),
+            held: self.held,
+            run: self.run,
+            whole: self.whole,
             leased_until: self.authority_until(),
             pledged_until: self.pledged_until,
             surveyed: self.refuses,
@@ -129,6 +149,12 @@ impl Instance {
         self.permits.clear();
     }
 
+    /// Whether nothing of it is left to hand over: another is primary by a later epoch, or it was none.
+    pub(super) fn has_handed_over(&self) -> bool {
+        let later = self.held.is_none_or(|held| held < self.epoch);
+        self.standing.holds().is_none() && (later || self.seen.presence == Presence::Exited)
+    }
+
     /// A heartbeat was sent.
     pub(super) fn said(&mut self, sequence: u64) {
         if self.standing.holds().is_none() {
@@ -152,9 +178,9 @@ impl Instance {
     /// with; anything else waits for what is under way.
     pub(super) fn next(&self, now: Moment) -> Option<Action> {
         if self.must_fence(now) {
-            let fencing = self.running.as_ref();
-            let fencing = fencing.is_some_and(|running| matches!(running.what, Action::Fence));
-            return (!fencing && now >= self.not_before).then_some(Action::Fence);
+            let orderly = matches!(self.standing, Standing::Quiesced(_));
+            let due = !self.is_fencing() && now >= self.not_before;
+            return due.then_some(Action::Fence { orderly });
         }
         if self.running.is_some() || now < self.not_before {
             return None;
@@ -163,7 +189,7 @@ impl Instance {
         match &directive.wanted {
             Wanted::Primary { .. } => self.as_primary(now, directive),
             Wanted::Replica { primary, .. } => self.as_replica(now, directive, *primary),
-            Wanted::Standby => self.as_standby(directive),
+            Wanted::Standby => self.as_standby(now, directive),
             Wanted::Peer => None,
         }
     }
@@ -215,12 +241,45 @@ impl Instance {
         None
     }
 
-    /// Promise 1 rests on this: a lease that runs, a process, and no pledge that is outstanding.
+    /// Promise 1 rests on this: a lease that runs, a process, and no pledge that is outstanding. Promise
+    /// 3 rests on the last: one that was started anew does not go on as if it had lost nothing.
     fn may_promote(&self, now: Moment) -> bool {
         now < self.leased_until
             && now >= self.pledged_until
             && self.seen.presence == Presence::Running
             && self.seen.health != Health::Starting
+            && !self.is_bereft()
+    }
+
+    /// Whether it was primary by this epoch, was started anew since, and must not lose anything.
+    fn is_bereft(&self) -> bool {
+        let strict = self
+            .directive
+            .as_ref()
+            .is_none_or(|directive| match directive.wanted {
+                Wanted::Primary { strict, .. } => strict,
+                Wanted::Replica { .. } | Wanted::Standby | Wanted::Peer => true,
+            });
+        strict && !self.whole && self.held == Some(self.epoch)
+    }
+
+    /// Takes in what its driver sees; `next` is the next heartbeat.
+    pub(super) fn see(&mut self, seen: Observation, next: u64) {
+        let other = seen.run != 0 && self.run != 0 && seen.run != self.run;
+        if seen.run != 0 {
+            self.run = seen.run;
+        }
+        if other {
+            self.whole = false;
+        }
+        if other || seen.presence == Presence::Exited {
+            self.let_go(next);
+            self.follows = None;
+        }
+        if self.follows.is_some() && seen.role == (Observed::Following { linked: true }) {
+            self.whole = true;
+        }
+        self.seen = seen;
     }
 
     fn as_replica(&self, now: Moment, directive: &Directive, primary: NodeId) -> Option<Action> {
@@ -247,9 +306,18 @@ impl Instance {
         None
     }
 
-    fn as_standby(&self, directive: &Directive) -> Option<Action> {
+    fn is_fencing(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| matches!(running.what, Action::Fence { .. }))
+    }
+
+    fn as_standby(&self, now: Moment, directive: &Directive) -> Option<Action> {
         if self.seen.presence != Presence::Running {
             return None;
+        }
+        // A switchover that came to nothing leaves nobody attached.
+        if self.fenced_softly && now.since(self.told_at) >= HARDEN_AFTER {
+            return Some(Action::Fence { orderly: false });
         }
         match directive.survey {
             Some(ballot) => {
@@ -265,10 +333,13 @@ impl Instance {
 
     /// An action was given to the driver.
     pub(super) fn began(&mut self, now: Moment, id: u64, what: Action) {
+        self.told_at = now;
         let ballot = match what {
             Action::Detach | Action::Measure => self.directive.as_ref().and_then(|it| it.survey),
             Action::Promote { epoch, .. } => {
                 self.standing = Standing::Primary(epoch);
+                self.held = Some(epoch);
+                self.fenced_softly = false;
                 self.follows = None;
                 None
             }
@@ -277,6 +348,7 @@ impl Instance {
                 None
             }
             Action::Follow { .. } => {
+                self.fenced_softly = false;
                 self.followed_at = now;
                 None
             }
@@ -284,7 +356,7 @@ impl Instance {
                 self.probed_at = now;
                 None
             }
-            Action::Fence | Action::Resume | Action::Permit { .. } => None,
+            Action::Fence { .. } | Action::Resume | Action::Permit { .. } => None,
         };
         self.running = Some(Running { id, what, ballot });
     }
@@ -308,9 +380,7 @@ impl Instance {
 
     /// When it has to be looked at again, by the clock.
     pub(super) fn due(&self) -> Option<Moment> {
-        let fencing = self.running.as_ref();
-        let fencing = fencing.is_some_and(|running| matches!(running.what, Action::Fence));
-        let holds = self.standing.holds().filter(|_| !fencing);
+        let holds = self.standing.holds().filter(|_| !self.is_fencing());
         let ends = holds.map(|_| self.authority_until().max(self.not_before));
         let waits = (self.not_before > Moment(0)).then_some(self.not_before);
         ends.into_iter().chain(waits).min()
@@ -343,7 +413,12 @@ impl Instance {
                 note: self.seen.note.clone(),
                 attributes: self.seen.attributes.clone(),
             },
-            presence: self.seen.presence,
+            presence: if self.is_bereft() {
+                Presence::Exited
+            } else {
+                self.seen.presence
+            },
+            whole: self.whole,
             standing: self.standing,
             permits: self.permits.iter().copied().collect(),
             linked: self.follows.is_some()

@@ -103,7 +103,13 @@ pub struct KeptService {
     pub epoch: Epoch,
     /// The epoch by which it may be taking writes, if it may.
     pub holds: Option<Epoch>,
-    /// Until when it may.
+    /// The latest epoch by which it took writes.
+    pub held: Option<Epoch>,
+    /// The process that was seen last, and whether it has all that it ever acknowledged.
+    pub run: u64,
+    /// See above.
+    pub whole: bool,
+    /// Until when it may take writes.
     pub leased_until: Moment,
     /// Until when promotion is refused, for it was pledged.
     pub pledged_until: Moment,

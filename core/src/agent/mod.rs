@@ -16,8 +16,8 @@ pub use action::{Action, Feat, Observation, Observed};
 pub use io::{Input, Kept, KeptService, Output, Start};
 
 use crate::{
-    ControlLoss, Endpoint, Epoch, Heartbeat, Millis, Moment, NodeId, PledgeRequest, Presence,
-    ServiceName, Sign, lease,
+    ControlLoss, Endpoint, Epoch, Heartbeat, Millis, Moment, NodeId, PledgeRequest, ServiceName,
+    Sign, lease,
 };
 use instance::Instance;
 use std::collections::{BTreeMap, VecDeque};
@@ -147,11 +147,7 @@ impl Agent {
         let Some(instance) = self.instances.get_mut(service) else {
             return;
         };
-        if seen.presence == Presence::Exited {
-            instance.let_go(next);
-            instance.follows = None;
-        }
-        instance.seen = seen;
+        instance.see(seen, next);
     }
 
     /// Whether it pledges to refuse promotion. Once it has said how far it has got for a successor
@@ -265,8 +261,7 @@ impl Agent {
     }
 
     fn leave(&mut self, done: &mut Vec<Output>) {
-        let mut standings = self.instances.values().map(|instance| instance.standing);
-        if self.leaving && !self.left && standings.all(|standing| standing.holds().is_none()) {
+        if self.leaving && !self.left && self.instances.values().all(Instance::has_handed_over) {
             self.left = true;
             done.push(Output::Left);
         }

@@ -146,6 +146,7 @@ impl Leading {
             load: load.unwrap_or(0),
             position,
             answered,
+            whole: sign.is_some_and(|sign| sign.whole),
             unfit,
         })
     }

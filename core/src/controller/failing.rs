@@ -2,15 +2,14 @@
 //! choice, and the commit.
 
 use super::{
-    Hold, HoldCode, Look, Moved, Output,
+    Hold, HoldCode, Look, Output,
     case::{View, name_of},
-    course::{Asked, Confirming, Course, Failing, Stage, Survey, mark},
+    course::{Asked, Course, Failing, Stage, Survey, mark},
     leading::{Leading, Proposal},
     verdict::{Failed, Verdict},
 };
 use crate::{
-    Account, Cause, Command, Created, Done, FenceProof, Member, Millis, NodeId, Outcome, Phase,
-    Presence, ServiceName, lease,
+    Account, Cause, Command, FenceProof, Member, Millis, NodeId, Phase, Presence, lease,
     planner::failover::{Choice, choose},
 };
 use std::collections::BTreeSet;
@@ -112,12 +111,12 @@ impl Leading {
             failing.base,
             look.now,
         );
-        out.push(Output::Note(format!(
-            "{} of {}: {}",
-            failing.cause,
-            view.name,
-            failing.evidence.first().map_or("", |first| first.as_str())
-        )));
+        if course.held.is_none() {
+            let first = failing.evidence.first();
+            let first = first.map_or("", |first| first.as_str());
+            let cause = failing.cause;
+            out.push(Output::Note(format!("{cause} of {}: {first}", view.name)));
+        }
         self.failing(look, view, course, failing, out)
     }
 

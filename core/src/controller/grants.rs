@@ -8,8 +8,8 @@ use super::{
     leading::Leading,
 };
 use crate::{
-    Directive, Epoch, Fellow, Grant, Instance, Kind, Member, Millis, NodeId, Role, ServiceName,
-    Wanted, lease,
+    Directive, Epoch, Fellow, Grant, Instance, Kind, Member, Millis, NodeId, Presence, Role,
+    ServiceName, Wanted, lease,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -237,6 +237,10 @@ impl Leading {
             .members
             .member(primary)
             .and_then(|known| known.sign(view.name));
+        // What another process in its place has may be less, and would take the place of what is here.
+        if sign.is_some_and(|sign| sign.presence == Presence::Exited) {
+            return Wanted::Standby;
+        }
         let permits = sign.is_some_and(|sign| {
             sign.report.role == Some((Role::Primary, epoch))
                 && sign.permits.contains(&instance.node)

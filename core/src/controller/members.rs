@@ -59,7 +59,10 @@ impl Leading {
     }
 
     fn note_unfit(&self, look: Look<'_>, view: &View<'_>, course: &mut Course) {
-        for instance in view.others() {
+        let counts: BTreeSet<NodeId> = view.assignment.acknowledgers().collect();
+        course.unfit_since.retain(|node, _| counts.contains(node));
+        course.detached = course.detached.filter(|node| counts.contains(node));
+        for instance in view.others().filter(|it| counts.contains(&it.node)) {
             if self.keeps_up(look, view, instance) {
                 course.unfit_since.remove(&instance.node);
                 if course.detached == Some(instance.node) {

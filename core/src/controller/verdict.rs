@@ -90,7 +90,12 @@ impl Leading {
         let alive_at = known.alive_at(view.name).unwrap_or(self.authority.since);
         let gone = sign.presence == Presence::Exited && sign.standing.holds().is_none();
         if gone {
-            let sentence = format!("the agent of {name} saw the process of {} go", view.name);
+            let what = if sign.report.health == Health::Failing {
+                "saw its process go"
+            } else {
+                "says that its process was started anew"
+            };
+            let sentence = format!("{}: the agent of {name} {what}", view.name);
             return Verdict::Failed(Failed {
                 cause: Cause::Exited,
                 base: alive_at,

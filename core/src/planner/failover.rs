@@ -22,6 +22,8 @@ pub(crate) struct Candidate {
     pub(crate) position: Option<Position>,
     /// Whether it has said so, after the old primary was fenced.
     pub(crate) answered: bool,
+    /// Whether it still has all that it ever acknowledged.
+    pub(crate) whole: bool,
     /// Why it may not take over, if it may not.
     pub(crate) unfit: Option<String>,
 }
@@ -69,8 +71,9 @@ pub(crate) fn choose(case: &Case<'_>) -> Result<Choice, Hold> {
     let Some(chosen) = answered.iter().find(fit) else {
         return Err(nobody(case));
     };
-    let heard: BTreeSet<NodeId> = answered.iter().map(|it| it.node).collect();
-    let leads = Some(offset(chosen)) == most && offset(chosen).is_some();
+    let heard = answered.iter().filter(|it| it.whole);
+    let heard: BTreeSet<NodeId> = heard.map(|it| it.node).collect();
+    let leads = Some(offset(chosen)) == most && offset(chosen).is_some() && chosen.whole;
     let proven = leads
         && case
             .assignment
@@ -167,7 +170,15 @@ fn lossy(
         .candidates
         .iter()
         .filter(|it| may.contains(&it.node) && !heard.contains(&it.node))
-        .map(|it| it.name.to_string())
+        .map(|it| {
+            let restarted = it.answered && !it.whole;
+            let why = if restarted {
+                " (restarted, not caught up since)"
+            } else {
+                ""
+            };
+            format!("{}{why}", it.name)
+        })
         .collect();
     let acks = case.policy.write_acks;
     let ahead = answered.first().filter(|first| first.node != chosen.node);

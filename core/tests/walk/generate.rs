@@ -367,6 +367,8 @@ fn modified(record: &Record) -> Option<Revision> {
         Record::Assignment(it) => it.modified,
         Record::Instance(it) => it.modified,
         Record::Pin(it) => it.modified,
-        Record::History(_) | Record::Client(_) => return None,
+        Record::Automation(it) => it.modified,
+        Record::Pause(it) => it.modified,
+        Record::History(_) | Record::Client(_) | Record::Receipt(_) => return None,
     })
 }

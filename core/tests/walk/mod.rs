@@ -4,7 +4,7 @@
 
 pub mod claims;
 mod counts;
-mod dice;
+pub mod dice;
 mod generate;
 mod wish;
 

@@ -30,6 +30,7 @@ pub(super) fn quiet() -> Sign {
         standing: Standing::Idle(Epoch(0)),
         permits: vec![],
         linked: false,
+        whole: false,
         stalled: Millis(0),
         sees_primary: None,
         surveyed: None,
@@ -45,6 +46,7 @@ pub(super) fn telling() -> Sign {
         standing: Standing::Primary(Epoch(4)),
         permits: vec![NodeId(9), NodeId(8)],
         linked: true,
+        whole: true,
         stalled: Millis(3),
         sees_primary: Some(false),
         surveyed: Some(Surveyed {
