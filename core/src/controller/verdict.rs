@@ -178,6 +178,14 @@ impl Leading {
             let why = format!("{name} has been silent for {silent}, its lease may still run");
             return Verdict::Watching(why);
         }
+        let anybody = view.others().any(|it| {
+            let known = self.heard(look, it.node);
+            known.is_some_and(|known| known.sign(view.name).is_some())
+        });
+        if !anybody {
+            let why = format!("no agent speaks of {}: nobody could take over", view.name);
+            return Verdict::Watching(why);
+        }
         let (sees, blind) = self.witnesses(look, view);
         let grace = automation.agent_grace;
         let total = look.now.since(heard_at);
