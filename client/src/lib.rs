@@ -62,6 +62,6 @@ pub use discovery::{Consistency, Discovery, Header, Listed, Resolved};
 pub use error::{Error, Held, Refusal, ServerAddress};
 pub use follow::{Follow, Primacy, Primary};
 pub use options::Options;
-pub use session::{Attended, Sessions};
+pub use session::{Attendance, Attended, Sessions};
 pub use tenure_core as core;
 pub use watch::{Watch, WatchEvent};

@@ -119,7 +119,7 @@ async fn every_server_hears_every_heartbeat_and_may_grant() {
         says(&cluster, at, Ok(granting(&granted)));
         assert_eq!(next(&mut sessions).await, granted);
     }
-    let attended: Vec<_> = sessions.attended();
+    let attended: Vec<_> = sessions.attendance().now();
     assert_eq!(attended.len(), 3);
     assert!(attended.iter().all(|one| one.trouble.is_none()));
     drop(sessions);
@@ -160,7 +160,7 @@ async fn a_refusal_is_told_and_tried_again() {
     cluster.lock().refused.insert(0, why.to_owned());
     let mut sessions = sessions(&cluster).await;
     until(&cluster, "three hellos", |inner| inner.hellos.len() >= 3).await;
-    let attended = sessions.attended();
+    let attended = sessions.attendance().now();
     let trouble = attended[0].trouble.as_deref().unwrap();
     assert!(trouble.contains(why), "{trouble}");
     assert_eq!(attended[0].server, None);
@@ -168,7 +168,7 @@ async fn a_refusal_is_told_and_tried_again() {
     until(&cluster, "a session", |inner| !inner.sayings.is_empty()).await;
     says(&cluster, 0, Ok(granting(&grant(id(0), 1))));
     assert_eq!(next(&mut sessions).await.number, 1);
-    assert_eq!(sessions.attended()[0].server, Some(id(0)));
+    assert_eq!(sessions.attendance().now()[0].server, Some(id(0)));
 }
 
 #[tokio::test]
@@ -253,7 +253,8 @@ async fn sessions_follow_which_servers_there_are() {
     })
     .await;
     let attended: BTreeSet<String> = sessions
-        .attended()
+        .attendance()
+        .now()
         .into_iter()
         .map(|one| one.api.to_string())
         .collect();
@@ -271,7 +272,7 @@ async fn a_client_may_begin_without_any_server() {
     let client = Client::new([api], options()).unwrap();
     let sessions = Sessions::start(&client, member(), SESSION, "c");
     let told = async {
-        while !sessions.attended().iter().any(|one| {
+        while !sessions.attendance().now().iter().any(|one| {
             one.trouble
                 .as_ref()
                 .is_some_and(|why| why.contains("refused"))

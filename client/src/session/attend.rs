@@ -1,17 +1,13 @@
 //! The session with one server: opened, held, and opened again when it ends.
 
-use super::sessions::Attended;
+use super::sessions::Attendance;
 use crate::{
     judge::sentence,
     servers::{ANSWER_BYTES_MAX, Server},
     shared::Shared,
 };
 use futures::{Stream, StreamExt, stream};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tenure_core::{Endpoint, Grant, Heartbeat, Member, ServerId};
 use tenure_proto::v1::{self, member_message, server_message, session_client::SessionClient};
 use tokio::{
@@ -41,14 +37,14 @@ pub(super) struct Attending {
     pub(super) cluster: String,
     pub(super) beats: watch::Receiver<Option<Arc<Heartbeat>>>,
     pub(super) grants: mpsc::Sender<Grant>,
-    pub(super) attended: Arc<Mutex<BTreeMap<Endpoint, Attended>>>,
+    pub(super) attendance: Attendance,
 }
 
 impl Attending {
     /// Notes how the session with a server stands, for those who look. A server that is attended no
     /// more is not noted again.
     fn note(&self, api: &Endpoint, server: Option<ServerId>, trouble: Option<String>) {
-        let mut attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attended = self.attendance.lock();
         if let Some(now) = attended.get_mut(api) {
             now.server = server;
             now.trouble = trouble;

@@ -3,4 +3,4 @@
 mod attend;
 mod sessions;
 
-pub use sessions::{Attended, Sessions};
+pub use sessions::{Attendance, Attended, Sessions};

@@ -4,7 +4,7 @@ use super::attend::Attending;
 use crate::{Client, Watch, WatchEvent, servers::Server, shared::Shared};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tenure_core::{
@@ -30,9 +30,25 @@ const WATCH_AGAIN: Duration = Duration::from_secs(1);
 pub struct Sessions {
     beats: watch::Sender<Option<Arc<Heartbeat>>>,
     grants: mpsc::Receiver<Grant>,
-    attended: Arc<Mutex<BTreeMap<Endpoint, Attended>>>,
+    attendance: Attendance,
     /// Held for its end: it takes all sessions along.
     _tasks: JoinSet<()>,
+}
+
+/// How the sessions of a member stand, for those who look while it uses them.
+#[derive(Debug, Clone, Default)]
+pub struct Attendance(Arc<Mutex<BTreeMap<Endpoint, Attended>>>);
+
+impl Attendance {
+    /// How the sessions stand now, in the order of the endpoints.
+    #[must_use]
+    pub fn now(&self) -> Vec<Attended> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Endpoint, Attended>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How the session with one server stands.
@@ -56,7 +72,7 @@ impl Sessions {
     pub fn start(client: &Client, member: Member, session: u64, cluster: &str) -> Self {
         let (beats, to_send) = watch::channel(None);
         let (grant, grants) = mpsc::channel(GRANTS_MAX);
-        let attended = Arc::new(Mutex::new(BTreeMap::new()));
+        let attendance = Attendance::default();
         let attending = Attending {
             shared: client.shared().clone(),
             member,
@@ -64,14 +80,14 @@ impl Sessions {
             cluster: cluster.to_owned(),
             beats: to_send,
             grants: grant,
-            attended: attended.clone(),
+            attendance: attendance.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { Group::new(attending).run().await });
         Self {
             beats,
             grants,
-            attended,
+            attendance,
             _tasks: tasks,
         }
     }
@@ -88,11 +104,10 @@ impl Sessions {
         self.grants.recv().await
     }
 
-    /// How the sessions stand, in the order of the endpoints.
+    /// How the sessions stand, also for others to look at.
     #[must_use]
-    pub fn attended(&self) -> Vec<Attended> {
-        let attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
-        attended.values().cloned().collect()
+    pub fn attendance(&self) -> Attendance {
+        self.attendance.clone()
     }
 }
 
@@ -185,8 +200,8 @@ impl Group {
 
     /// Holds a session with these and with no others.
     fn hold(&mut self, servers: &[Arc<Server>]) {
-        let attended = self.attending.attended.clone();
-        let mut attended = attended.lock().unwrap_or_else(PoisonError::into_inner);
+        let attendance = self.attending.attendance.clone();
+        let mut attended = attendance.lock();
         let is_wanted = |api: &Endpoint| servers.iter().any(|server| server.endpoint() == api);
         attended.retain(|api, _| is_wanted(api));
         self.held.retain(|api, session| {
