@@ -9,9 +9,12 @@
 
 mod error;
 mod presence;
+mod redis;
+mod run;
+mod settings;
 
 pub use error::{ConfigError, DriverError};
-pub use presence::PresenceWatch;
+pub use presence::{PresenceTeller, PresenceWatch};
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -60,8 +63,10 @@ pub fn parse(
     instance: InstanceAt,
     settings: toml::Table,
 ) -> Result<Box<dyn Driver>, ConfigError> {
-    let _ = (instance, settings);
-    Err(ConfigError(format!(
-        "driver = {kind:?} is not known: use \"redis\", \"command\" or \"peer\""
-    )))
+    match kind {
+        "redis" => Ok(Box::new(redis::Redis::parse(instance, settings)?)),
+        _ => Err(ConfigError(format!(
+            "driver = {kind:?} is not known: use \"redis\", \"command\" or \"peer\""
+        ))),
+    }
 }

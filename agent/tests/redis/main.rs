@@ -1,0 +1,16 @@
+//! The driver of Redis against real `redis-server` processes on loopback.
+//!
+//! Each test starts its own servers on ports of its own, in folders of its own, and kills them by their
+//! process ids. A machine without `redis-server` fails these tests, and says what to install.
+
+mod client;
+mod exits;
+mod fences;
+mod permits;
+mod probes;
+mod rejoins;
+mod roles;
+mod secured;
+mod server;
+mod setup;
+mod switches;
