@@ -129,7 +129,10 @@ impl Consensus {
 
     /// The driver of the controller grants nothing more up to a term.
     pub(crate) fn grants_nothing(&self, upto: u64) {
-        let latest = |known: &mut u64| *known = upto.max(*known);
-        self.0.cession.taken_in.send_modify(latest);
+        self.0.cession.taken_in.send_if_modified(|known| {
+            let more = upto > *known;
+            *known = upto.max(*known);
+            more
+        });
     }
 }

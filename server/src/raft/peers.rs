@@ -379,3 +379,6 @@ impl Links {
 fn store_id(bytes: &[u8]) -> Option<u128> {
     bytes.try_into().ok().map(u128::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests;
