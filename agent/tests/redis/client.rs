@@ -30,17 +30,17 @@ impl Reply {
     }
 
     pub fn text(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            other => panic!("expected a text, found {other:?}"),
-        }
+        let Self::Text(text) = self else {
+            panic!("expected a text, found {self:?}");
+        };
+        text
     }
 
     pub fn number(&self) -> i64 {
-        match self {
-            Self::Number(number) => *number,
-            other => panic!("expected a number, found {other:?}"),
-        }
+        let Self::Number(number) = self else {
+            panic!("expected a number, found {self:?}");
+        };
+        *number
     }
 
     /// The answer on one line, for people.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tenure_agent::driver::{Driver, PresenceWatch};
 use tenure_core::Presence;
-use tenure_core::agent::Observed;
+use tenure_core::agent::{Observation, Observed};
 
 use crate::server::Server;
 use crate::setup::{BOUND, FENCE, Group, PLAIN, driver, promote, see};
@@ -231,7 +231,7 @@ async fn a_start_that_fails_is_said() {
     let server = Server::stopped(&[]);
     let start = "start = ['sh', '-c', 'echo it is broken >&2; exit 3']";
     let mut driver = driver(&server, start);
-    let said = |seen: &tenure_core::agent::Observation| seen.note.as_str().contains("it is broken");
+    let said = |seen: &Observation| seen.note.as_str().contains("it is broken");
     let seen = see(&mut *driver, "the failure", said).await;
     assert_eq!(seen.presence, Presence::Exited);
     assert!(seen.note.as_str().contains("exit status: 3"), "{seen:?}");
@@ -243,4 +243,54 @@ async fn fencing_what_is_gone_is_done() {
     server.kill();
     let feat = driver.act(FENCE).await;
     assert_eq!(feat, Ok(tenure_core::agent::Feat::At(None)));
+}
+
+#[tokio::test]
+async fn one_with_a_file_comes_up_fenced_whoever_starts_it() {
+    let mut server = Server::stopped(&[]);
+    let file = server.path().join("redis.conf");
+    std::fs::write(&file, "save \"\"\n").unwrap();
+    server.configured_by(&file);
+    server.launch();
+    let mut driver = driver(&server, PLAIN);
+    promote(&mut *driver, 1).await;
+    let fenced = |seen: &Observation| seen.attributes.get("restart") == Some("fenced");
+    see(&mut *driver, "the file to be written", fenced).await;
+    assert!(server.client().ask(&["SET", "a", "1"]).is("OK"));
+    drop(driver);
+    server.kill();
+    server.launch();
+    // Nobody has told it anything yet.
+    let mut client = server.client();
+    assert!(
+        client
+            .ask(&["SET", "a", "1"])
+            .error()
+            .starts_with("READONLY")
+    );
+    assert!(client.ask(&["REPLICAOF", "NO", "ONE"]).is("OK"));
+    assert!(
+        client
+            .ask(&["SET", "a", "1"])
+            .error()
+            .starts_with("NOREPLICAS")
+    );
+    let mut anew = crate::setup::driver(&server, PLAIN);
+    anew.observe().await;
+    promote(&mut *anew, 2).await;
+    assert!(client.ask(&["SET", "a", "1"]).is("OK"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_to_be_left_alone_is() {
+    let mut server = Server::stopped(&[]);
+    let file = server.path().join("redis.conf");
+    std::fs::write(&file, "save \"\"\n").unwrap();
+    server.configured_by(&file);
+    server.launch();
+    let mut driver = driver(&server, &format!("{PLAIN}\non_restart = 'leave'"));
+    promote(&mut *driver, 1).await;
+    let unfenced = |seen: &Observation| seen.attributes.get("restart") == Some("unfenced");
+    see(&mut *driver, "the file to be read", unfenced).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "save \"\"\n");
 }

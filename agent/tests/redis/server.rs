@@ -19,7 +19,7 @@ const PORTS: std::ops::Range<u16> = 12_000..32_768;
 const UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// A port that no other test process asking in the same way gets while this one lives.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static RESERVED: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let span = u32::from(PORTS.end - PORTS.start);
     let begin = std::process::id().wrapping_mul(37) % span;
@@ -43,6 +43,7 @@ pub struct Server {
     pub folder: TempDir,
     arguments: Vec<String>,
     password: Option<String>,
+    file: Option<String>,
     child: Option<Child>,
 }
 
@@ -71,6 +72,7 @@ impl Server {
             folder: tempfile::tempdir().unwrap(),
             arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
             password: None,
+            file: None,
             child: None,
         }
     }
@@ -85,10 +87,17 @@ impl Server {
         server
     }
 
+    /// Started with this file from now on.
+    pub fn configured_by(&mut self, file: &Path) {
+        self.file = Some(file.display().to_string());
+    }
+
     /// How it is started, the program first.
     pub fn command(&self) -> Vec<String> {
+        let program = ["redis-server".to_owned()]
+            .into_iter()
+            .chain(self.file.clone());
         let fixed = [
-            "redis-server",
             "--port",
             &self.port.to_string(),
             "--bind",
@@ -101,7 +110,10 @@ impl Server {
             "0",
         ];
         let fixed = fixed.iter().map(|it| (*it).to_owned());
-        fixed.chain(self.arguments.iter().cloned()).collect()
+        program
+            .chain(fixed)
+            .chain(self.arguments.iter().cloned())
+            .collect()
     }
 
     /// More arguments for the next start.

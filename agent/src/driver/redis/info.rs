@@ -38,6 +38,8 @@ pub(super) struct Process {
     /// Random, of this one run of the program.
     pub(super) run: String,
     pub(super) id: Option<i32>,
+    /// The file that it was started with; empty when it was with none.
+    pub(super) file: String,
 }
 
 impl Process {
@@ -53,6 +55,7 @@ impl Process {
         Self {
             version: owned("redis_version"),
             run: owned("run_id"),
+            file: owned("config_file"),
             id: fields.text("process_id").and_then(|id| id.parse().ok()),
         }
     }

@@ -11,6 +11,8 @@
 //!   `REPLICAOF NO ONE` would begin a history of its own.
 //! * The replicas' addresses in `INFO` are those of the service's instances: following sets
 //!   `replica-announce-ip` and `replica-announce-port`.
+//! * Its configuration file is made to say that it comes up so (unless `on_restart = "leave"`): whoever
+//!   starts it again gets an instance that serves nobody before it is told to.
 //! * A run of the program that the driver has not seen before is a process that went and came: it is
 //!   fenced before anything else is said of it.
 //!
@@ -20,6 +22,7 @@
 
 mod acting;
 mod answer;
+mod disk;
 mod exit;
 mod fence;
 mod follow;
@@ -51,12 +54,13 @@ use super::presence::PresenceTeller;
 use super::{ConfigError, Doing, Driver, DriverError, InstanceAt, PresenceWatch};
 use acting::Acting;
 use answer::Answers;
+use disk::Disk;
 use exit::ExitWatch;
 use line::{Dial, Line, Trouble, ask};
 use memory::{Given, Keeper, Memory};
 use probe::Probe;
 use saving::Saving;
-use settings::Settings;
+use settings::{OnRestart, Settings};
 use start::Starter;
 
 /// `min-replicas-to-write` of a fenced instance: the largest number that Redis takes.
@@ -84,6 +88,7 @@ pub(super) struct Redis {
     starter: Starter,
     memory: Keeper,
     saving: Saving,
+    disk: Disk,
     /// Which run of the program was seen last.
     run: Option<String>,
     /// The role that it was given last.
@@ -123,7 +128,6 @@ impl Redis {
         Ok(Self {
             dial: Dial::new(&settings),
             starter: Starter::new(settings.start.clone(), settings.start_within),
-            settings: Arc::new(settings),
             service: instance.service,
             announced: instance.endpoint,
             watching: None,
@@ -137,11 +141,13 @@ impl Redis {
             sought: false,
             memory,
             saving: Saving::default(),
+            disk: Disk::new(settings.on_restart == OnRestart::Fence),
             fence_due: false,
             epoch: Epoch(0),
             permits: None,
             quiesced_until: None,
             last: Last::default(),
+            settings: Arc::new(settings),
         })
     }
 

@@ -8,6 +8,7 @@ use tenure_core::{Attributes, Health, Millis, Note, Presence};
 use tokio::time::Instant;
 
 use super::answer::Answers;
+use super::disk::Restart;
 use super::fence::FENCE_WORDS;
 use super::info::{Persistence, Process, Replication};
 use super::memory::Given;
@@ -134,6 +135,7 @@ impl Redis {
         }
         if another || !self.sought {
             self.find_process(&seen.process);
+            self.disk.forget();
         }
         if self.fence_due {
             seen = self.fenced_first(seen).await;
@@ -157,7 +159,13 @@ impl Redis {
             writable: seen.role(self.given) == Observed::Writable,
             position: seen.replication.position(self.was_primary()),
         };
-        self.as_seen(&seen, stranger)
+        let restart = if self.managed {
+            let process = self.beside().exit.process();
+            Some(self.disk.look(process.as_ref(), &seen.process.file).await)
+        } else {
+            None
+        };
+        self.as_seen(&seen, stranger, restart)
     }
 
     /// By its id, which is believed only when it is proven to be this instance on this machine.
@@ -198,7 +206,12 @@ impl Redis {
         }
     }
 
-    fn as_seen(&mut self, seen: &Seen, stranger: Option<String>) -> Observation {
+    fn as_seen(
+        &mut self,
+        seen: &Seen,
+        stranger: Option<String>,
+        restart: Option<Restart>,
+    ) -> Observation {
         let verdict = self.beside().probe.verdict();
         let upstream = seen.replication.upstream.as_ref();
         let trouble = [
@@ -225,7 +238,10 @@ impl Redis {
         } else {
             Health::Degraded
         };
-        let version = ("version".to_owned(), seen.process.version.clone());
+        let mut attributes = BTreeMap::from([("version", seen.process.version.as_str())]);
+        attributes.extend(restart.map(|restart| ("restart", restart.name())));
+        let attributes = attributes.into_iter();
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Observation {
             presence: Presence::Running,
             run: Process::number(&seen.process.run),
@@ -234,7 +250,7 @@ impl Redis {
             position: seen.replication.position(self.was_primary()),
             stalled: verdict.stalled,
             note: note(&trouble.join("; ")),
-            attributes: Attributes::new(BTreeMap::from([version])).unwrap_or_default(),
+            attributes: Attributes::new(attributes.collect()).unwrap_or_default(),
         }
     }
 }

@@ -20,6 +20,16 @@ pub(super) enum OnDiverged {
     Hold,
 }
 
+/// What is done about an instance that would come up taking writes when it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnRestart {
+    /// Its configuration file is made to say that it comes up fenced.
+    Fence,
+    /// Its configuration file is left alone.
+    Leave,
+}
+
 /// The table as it is written. Times are in milliseconds unless something else is said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,6 +54,7 @@ struct Written {
     start_within: Millis,
     probe_every: Millis,
     min_replicas_max_lag: u32,
+    on_restart: OnRestart,
     on_diverged: OnDiverged,
     save_dir: Option<PathBuf>,
 }
@@ -69,6 +80,7 @@ impl Default for Written {
             start_within: Millis(10_000),
             probe_every: Millis(250),
             min_replicas_max_lag: 3,
+            on_restart: OnRestart::Fence,
             on_diverged: OnDiverged::SaveAndResync,
             save_dir: None,
         }
@@ -112,6 +124,7 @@ pub(super) struct Settings {
     pub(super) probe_every: Duration,
     /// In seconds, for Redis knows no smaller unit.
     pub(super) min_replicas_max_lag: u32,
+    pub(super) on_restart: OnRestart,
     pub(super) on_diverged: OnDiverged,
     pub(super) save_dir: PathBuf,
 }
@@ -159,6 +172,7 @@ impl Settings {
             start_within: within("start_within", written.start_within, 100, 600_000)?,
             probe_every: within("probe_every", written.probe_every, 20, 60_000)?,
             min_replicas_max_lag: lag,
+            on_restart: written.on_restart,
             on_diverged: written.on_diverged,
             save_dir: written.save_dir.unwrap_or(instance.folder.join("tails")),
         })
