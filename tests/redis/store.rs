@@ -1,0 +1,57 @@
+//! One `redis-server` of the distribution, with its own folder and port.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A `redis-server` process, killed when this is dropped.
+pub struct Store {
+    folder: PathBuf,
+    pub port: u16,
+    child: Option<Child>,
+}
+
+impl Store {
+    pub fn new(folder: PathBuf) -> Store {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        drop(listener);
+        let config = folder.join("redis.conf");
+        let text = format!(
+            "bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n",
+            folder.display()
+        );
+        std::fs::write(config, text).expect("written");
+        Store {
+            folder,
+            port,
+            child: None,
+        }
+    }
+
+    pub fn start(&mut self) {
+        let log = std::fs::File::create(self.folder.join("redis.log")).expect("a log");
+        let child = Command::new("redis-server")
+            .arg(self.folder.join("redis.conf"))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed (apt-get install redis-server)");
+        self.child = Some(child);
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
