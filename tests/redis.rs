@@ -11,7 +11,7 @@ mod writer;
 use std::time::Duration;
 
 use site::Site;
-use tenure_core::{Cause, Completeness, Phase};
+use tenure_core::{Cause, Completeness, Note, Phase};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_replaced_and_nothing_acknowledged_is_lost() {
@@ -40,6 +40,94 @@ async fn a_killed_primary_is_replaced_and_nothing_acknowledged_is_lost() {
         site.start_store(primary);
         site.whole().await;
     }
+    writer.stop().await;
+    assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
+    site.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switchover_under_load_fails_no_write() {
+    let mut site = Site::start().await;
+    let mut writer = site.writer();
+    writer.acknowledged(300).await;
+    writer.longest_gap();
+    for _ in 0..4 {
+        let (_, epoch) = site.primary().await;
+        let moved = site
+            .client
+            .admin()
+            .switchover(&site::service(), None, Note::default())
+            .await
+            .expect("moved");
+        assert!(moved.epoch > epoch);
+        let receipt = site.receipt(moved.epoch).await;
+        writer.acknowledged(200).await;
+        println!(
+            "paused, longest gap {:?}, {:?}",
+            writer.longest_gap(),
+            receipt.account.timeline
+        );
+        assert_eq!(receipt.account.completeness, Completeness::Equal);
+        site.whole().await;
+    }
+    writer.stop().await;
+    assert_eq!(writer.failed(), Vec::<String>::new());
+    assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
+    site.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_server_a_primary_goes_on_by_the_pledges_of_its_replicas() {
+    let mut site = Site::start().await;
+    let mut writer = site.writer();
+    writer.acknowledged(300).await;
+    let (primary, epoch) = site.primary().await;
+    site.stop_servers().await;
+    // Longer than any lease: a write takes a millisecond at least.
+    writer.acknowledged(3_000).await;
+    println!("without servers: longest gap {:?}", writer.longest_gap());
+    site.start_servers().await;
+    writer.acknowledged(1_500).await;
+    println!("after: longest gap {:?}", writer.longest_gap());
+    assert_eq!(site.primary().await, (primary, epoch));
+    writer.stop().await;
+    assert_eq!(writer.failed(), Vec::<String>::new());
+    assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
+    site.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_primary_is_replaced_and_acknowledges_nothing_when_it_wakes() {
+    let mut site = Site::start().await;
+    let mut writer = site.writer();
+    writer.acknowledged(300).await;
+    let (primary, epoch) = site.primary().await;
+    site.freeze_store(primary, true);
+    let (_, next) = site.serves_after(epoch).await;
+    println!("{:#?}", site.receipt(next).await);
+    writer.acknowledged(200).await;
+    site.freeze_store(primary, false);
+    site.whole().await;
+    writer.stop().await;
+    assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
+    site.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_started_again_is_not_noticed_and_one_that_is_killed_has_its_grace() {
+    let mut site = Site::start().await;
+    let mut writer = site.writer();
+    writer.acknowledged(300).await;
+    let (primary, epoch) = site.primary().await;
+    site.drop_agent(primary);
+    site.restart_agent(primary).await;
+    writer.acknowledged(1_500).await;
+    site.drop_agent(primary);
+    writer.acknowledged(2_000).await;
+    site.restart_agent(primary).await;
+    writer.acknowledged(1_500).await;
+    assert_eq!(site.primary().await, (primary, epoch));
+    println!("longest gap {:?}", writer.longest_gap());
     writer.stop().await;
     assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
     site.stop(Duration::from_secs(10)).await;

@@ -46,6 +46,7 @@ pub struct Site {
     pub stores: BTreeMap<u64, Store>,
     pub agents: BTreeMap<u64, Handle>,
     apis: Vec<String>,
+    ports: Vec<u16>,
     pub client: Client,
     follow: Follow,
 }
@@ -73,6 +74,7 @@ impl Site {
             stores: BTreeMap::new(),
             agents: BTreeMap::new(),
             apis,
+            ports,
             client,
             follow,
         };
@@ -227,6 +229,35 @@ impl Site {
                 .then_some(())
         })
         .await;
+    }
+
+    /// Stops all servers in order.
+    pub async fn stop_servers(&mut self) {
+        for (_, running) in std::mem::take(&mut self.servers) {
+            running.shutdown().await;
+        }
+    }
+
+    pub async fn start_servers(&mut self) {
+        for id in 1..=3u64 {
+            let config = server_config(self.folder.path(), id, &self.ports);
+            self.servers
+                .insert(id, Server::start(config).await.expect("a server"));
+        }
+    }
+
+    /// The agent ends as if it were killed, or is started again.
+    pub fn drop_agent(&mut self, node: u64) {
+        drop(self.agents.remove(&node));
+    }
+
+    pub async fn restart_agent(&mut self, node: u64) {
+        let port = self.stores[&node].port;
+        self.start_agent(node, port).await;
+    }
+
+    pub fn freeze_store(&self, node: u64, frozen: bool) {
+        self.stores[&node].freeze(frozen);
     }
 
     pub fn kill_store(&mut self, node: u64) {

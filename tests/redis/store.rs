@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A `redis-server` process, killed when this is dropped.
 pub struct Store {
     folder: PathBuf,
@@ -40,6 +42,14 @@ impl Store {
             .spawn()
             .expect("redis-server is installed (apt-get install redis-server)");
         self.child = Some(child);
+    }
+
+    /// Stops the process where it stands, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let child = self.child.as_ref().expect("it runs");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        kill_process(pid.expect("a pid"), signal).expect("signalled");
     }
 
     pub fn kill(&mut self) {

@@ -16,6 +16,19 @@ struct Log {
     acknowledged: Vec<u64>,
     last: Option<Instant>,
     longest_gap: Duration,
+    /// Writes of which it is not known whether they were done.
+    failed: Vec<String>,
+}
+
+impl Log {
+    fn took(&mut self, number: u64) {
+        let now = Instant::now();
+        if let Some(last) = self.last {
+            self.longest_gap = self.longest_gap.max(now - last);
+        }
+        self.last = Some(now);
+        self.acknowledged.push(number);
+    }
 }
 
 pub struct Writer {
@@ -54,6 +67,11 @@ impl Writer {
     /// The longest time between two acknowledgements since the last call.
     pub fn longest_gap(&mut self) -> Duration {
         std::mem::take(&mut self.log.lock().expect("a log").longest_gap)
+    }
+
+    /// What failed otherwise than by the store's word that nothing was done.
+    pub fn failed(&self) -> Vec<String> {
+        self.log.lock().expect("a log").failed.clone()
     }
 
     pub async fn stop(&mut self) {
@@ -113,28 +131,33 @@ async fn write(client: Client, log: Arc<Mutex<Log>>, stop: watch::Receiver<bool>
             pipe.cmd("SET").arg(format!("w:{number}")).arg(number);
             pipe.cmd("WAIT").arg(1).arg(100);
             let answer = pipe.query_async::<(String, u64)>(&mut connection);
-            let answer = tokio::select! {
-                answer = tokio::time::timeout(ANSWER_WITHIN, answer) => answer,
-                _told = follow.changed() => break,
-            };
+            let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
             match answer {
-                Ok(Ok((_, replicas))) if replicas >= 1 => {
-                    let mut log = log.lock().expect("a log");
-                    let now = Instant::now();
-                    if let Some(last) = log.last {
-                        log.longest_gap = log.longest_gap.max(now - last);
-                    }
-                    log.last = Some(now);
-                    log.acknowledged.push(number);
-                }
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => {
-                    let _told =
-                        tokio::time::timeout(Duration::from_millis(5), follow.changed()).await;
+                Ok(Ok((_, replicas))) if replicas >= 1 => log.lock().expect("a log").took(number),
+                other => {
+                    note(&log, number, other);
+                    let pause = Duration::from_millis(2);
+                    let _told = tokio::time::timeout(pause, follow.changed()).await;
                     break;
                 }
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// Remembers what failed. A store that says that it is no primary, or has too few replicas, has done
+/// nothing: the client tries again elsewhere.
+fn note(
+    log: &Mutex<Log>,
+    number: u64,
+    answer: Result<redis::RedisResult<(String, u64)>, tokio::time::error::Elapsed>,
+) {
+    let why = match answer {
+        Ok(Ok((_, replicas))) => format!("{number}: on {replicas} replicas"),
+        Ok(Err(error)) if matches!(error.code(), Some("READONLY" | "NOREPLICAS")) => return,
+        Ok(Err(error)) => format!("{number}: {error}"),
+        Err(_) => format!("{number}: no answer"),
+    };
+    log.lock().expect("a log").failed.push(why);
 }
