@@ -50,7 +50,7 @@ async fn a_switchover_under_load_fails_no_write() {
     let mut site = Site::start().await;
     let mut writer = site.writer();
     writer.acknowledged(300).await;
-    writer.longest_gap();
+    writer.forget();
     for _ in 0..4 {
         let (_, epoch) = site.primary().await;
         let moved = site
@@ -81,6 +81,7 @@ async fn without_any_server_a_primary_goes_on_by_the_pledges_of_its_replicas() {
     let mut site = Site::start().await;
     let mut writer = site.writer();
     writer.acknowledged(300).await;
+    writer.forget();
     let (primary, epoch) = site.primary().await;
     site.stop_servers().await;
     // Longer than any lease: a write takes a millisecond at least.
@@ -119,7 +120,7 @@ async fn an_agent_that_is_started_again_is_not_noticed_and_one_that_is_killed_ha
     let mut writer = site.writer();
     writer.acknowledged(300).await;
     let (primary, epoch) = site.primary().await;
-    site.drop_agent(primary);
+    site.stop_agent(primary).await;
     site.restart_agent(primary).await;
     writer.acknowledged(1_500).await;
     site.drop_agent(primary);

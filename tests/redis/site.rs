@@ -148,7 +148,11 @@ impl Site {
             state.display()
         );
         let config = AgentConfig::parse(Path::new("agent.toml"), &text).expect("a configuration");
-        let handle = Launch::new(config).start().await.expect("an agent");
+        // One that was just dropped may still be ending.
+        let handle = eventually("an agent", || async {
+            Launch::new(config.clone()).start().await.ok()
+        })
+        .await;
         self.agents.insert(id, handle);
     }
 
@@ -249,6 +253,12 @@ impl Site {
     /// The agent ends as if it were killed, or is started again.
     pub fn drop_agent(&mut self, node: u64) {
         drop(self.agents.remove(&node));
+    }
+
+    /// The agent ends without touching its store.
+    pub async fn stop_agent(&mut self, node: u64) {
+        let handle = self.agents.remove(&node).expect("an agent");
+        handle.stop().await.expect("ends");
     }
 
     pub async fn restart_agent(&mut self, node: u64) {

@@ -69,6 +69,13 @@ impl Writer {
         std::mem::take(&mut self.log.lock().expect("a log").longest_gap)
     }
 
+    /// Begins to look anew: a first synchronisation takes a while.
+    pub fn forget(&self) {
+        let mut log = self.log.lock().expect("a log");
+        log.failed.clear();
+        log.longest_gap = Duration::ZERO;
+    }
+
     /// What failed otherwise than by the store's word that nothing was done.
     pub fn failed(&self) -> Vec<String> {
         self.log.lock().expect("a log").failed.clone()
@@ -155,9 +162,18 @@ fn note(
 ) {
     let why = match answer {
         Ok(Ok((_, replicas))) => format!("{number}: on {replicas} replicas"),
-        Ok(Err(error)) if matches!(error.code(), Some("READONLY" | "NOREPLICAS")) => return,
+        Ok(Err(error)) if was_refused(&error) => return,
         Ok(Err(error)) => format!("{number}: {error}"),
         Err(_) => format!("{number}: no answer"),
     };
     log.lock().expect("a log").failed.push(why);
+}
+
+fn was_refused(error: &redis::RedisError) -> bool {
+    let text = error.to_string();
+    let refusals = ["READONLY", "NOREPLICAS"];
+    let first = |word: &&str| text.contains(&format!("(Index 0, error: \"{word}\""));
+    refusals
+        .iter()
+        .any(|word| error.code() == Some(word) || first(&word))
 }
