@@ -52,7 +52,7 @@ const AIMS: &[(Fault, Metric, Bar)] = &[
     ),
     (Fault::Cut, Metric::StalePlain, Bar::Zero),
     (Fault::Cut, Metric::StaleWaited, Bar::Zero),
-    (Fault::ServerLoss, Metric::FalseFailover, Bar::Zero),
+    (Fault::ServerLoss, Metric::Changes, Bar::Zero),
     (Fault::ServerLoss, Metric::GapAfter, Bar::AtMost(NO_GAP_MS)),
     (Fault::Switchover, Metric::Failed, Bar::Zero),
     (Fault::Switchover, Metric::Pause, Bar::MedianBelow(50.0)),

@@ -1,7 +1,7 @@
 //! What is done to a system once, and what is measured of it. Each fault begins with a system that has settled and
 //! ends with one that has, and with everything read back that was acknowledged meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use crate::metric::{Metric, Sample};
 use crate::moment::Moment;
 use crate::options::Fault;
 use crate::stack::Stack;
-use crate::stale::Stale;
+use crate::stale::{Stale, Write};
 use crate::trace::Trace;
 use crate::traffic::{Moved, Traffic};
+use crate::writer::key_of;
 
 /// How long the writers are watched before and after a fault that should change nothing.
 const QUIET: Duration = Duration::from_secs(3);
@@ -31,7 +32,6 @@ struct Course {
     deposed: Moment,
     moved: Option<Moved>,
     until: Moment,
-    false_failover: bool,
 }
 
 /// Inflicts `fault` on `stack`; `label` is unique in the life of the stack, `dir` takes files.
@@ -41,11 +41,11 @@ pub async fn once<S: Stack>(
     fault: Fault,
     label: &str,
     dir: &Path,
-) -> Result<Vec<Sample>, BenchError> {
+) -> Result<Suffered, BenchError> {
     let old = stack.settled().await?;
     let mut traffic = Traffic::start(ground, stack, old, fault, (label, dir)).await?;
     let course = match fault {
-        Fault::ServerLoss => server_loss(stack, &mut traffic, old).await?,
+        Fault::ServerLoss => server_loss(stack).await?,
         Fault::Switchover => switchover(stack, &mut traffic, old).await?,
         Fault::Kill => kill(stack, &mut traffic, old).await?,
         Fault::Stop => stop(ground, stack, &mut traffic, old).await?,
@@ -53,11 +53,20 @@ pub async fn once<S: Stack>(
     };
     let last = stack.settled().await?;
     let last = stack.nodes().address(last);
-    let (traces, keys, stale) = traffic.stop().await;
-    let lost = link::missing(last, &keys).await?.len();
-    let mut figures = measured(fault, &course, &traces);
-    add(&mut figures, Metric::Acknowledged, keys.len());
-    add(&mut figures, Metric::Lost, lost);
+    let (writers, stale) = traffic.stop().await;
+    let mut figures = measured(fault, &course, &writers);
+    let mut remarks = Vec::new();
+    for (prefix, trace) in &writers {
+        let keys: Vec<(String, u64)> = trace
+            .acks
+            .iter()
+            .map(|ack| (key_of(prefix, ack.number), ack.number))
+            .collect();
+        let lost = link::missing(last, &keys).await?;
+        add(&mut figures, Metric::Acknowledged, keys.len());
+        add(&mut figures, Metric::Lost, lost.len());
+        remarks.extend(trace.account_of(&lost, course.signal));
+    }
     if let Some(stale) = stale {
         beside(stale, &course, last, &mut figures).await?;
     }
@@ -66,7 +75,18 @@ pub async fn once<S: Stack>(
         metric,
         value,
     };
-    Ok(figures.into_iter().map(sample).collect())
+    Ok(Suffered {
+        samples: figures.into_iter().map(sample).collect(),
+        remarks,
+    })
+}
+
+/// What one fault showed.
+#[derive(Debug)]
+pub struct Suffered {
+    pub samples: Vec<Sample>,
+    /// What a reader must know of it.
+    pub remarks: Vec<String>,
 }
 
 /// At most one figure per metric.
@@ -138,12 +158,7 @@ async fn switchover<S: Stack>(
     Ok(Course::of(signal, signal, moved))
 }
 
-async fn server_loss<S: Stack>(
-    stack: &mut S,
-    traffic: &mut Traffic,
-    old: usize,
-) -> Result<Course, BenchError> {
-    let address = stack.nodes().address(old);
+async fn server_loss<S: Stack>(stack: &mut S) -> Result<Course, BenchError> {
     tokio::time::sleep(QUIET).await;
     let signal = Moment::now();
     stack.lose_server().await?;
@@ -156,7 +171,6 @@ async fn server_loss<S: Stack>(
         deposed: signal,
         moved: None,
         until,
-        false_failover: traffic.first_elsewhere(signal, address).is_some(),
     })
 }
 
@@ -167,15 +181,15 @@ impl Course {
             deposed,
             moved: Some(moved),
             until: moved.served.plus(AFTER_CHANGE),
-            false_failover: false,
         }
     }
 }
 
 /// What the writers saw.
-fn measured(fault: Fault, course: &Course, traces: &[Trace]) -> Figures {
+fn measured(fault: Fault, course: &Course, writers: &[(String, Trace)]) -> Figures {
+    let traces = || writers.iter().map(|(_prefix, trace)| trace);
     let gap = |from, until| {
-        let gaps = traces.iter().map(|trace| trace.longest_gap_ms(from, until));
+        let gaps = traces().map(|trace| trace.longest_gap_ms(from, until));
         gaps.fold(0.0, f64::max)
     };
     let mut figures = Figures::new();
@@ -183,17 +197,17 @@ fn measured(fault: Fault, course: &Course, traces: &[Trace]) -> Figures {
         figures.insert(Metric::Notice, moved.noticed.ms_since(course.signal));
         figures.insert(Metric::Served, moved.served.ms_since(course.signal));
     }
+    let changes = traces().map(|trace| trace.changes_since(course.signal));
+    add(&mut figures, Metric::Changes, changes.max().unwrap_or(0));
     match fault {
         Fault::ServerLoss => {
             let before = course.signal.minus(QUIET);
             figures.insert(Metric::GapBefore, gap(before, course.signal));
             figures.insert(Metric::GapAfter, gap(course.signal, course.until));
-            let changes = usize::from(course.false_failover);
-            add(&mut figures, Metric::FalseFailover, changes);
         }
         Fault::Switchover => {
             figures.insert(Metric::Pause, gap(course.signal, course.until));
-            let failed = traces.iter().map(|trace| failures(trace, course.signal));
+            let failed = traces().map(|trace| failures(trace, course.signal));
             add(&mut figures, Metric::Failed, failed.sum());
         }
         Fault::Kill | Fault::Stop | Fault::Cut => {}
@@ -215,16 +229,44 @@ async fn beside(
 ) -> Result<(), BenchError> {
     let prefix = stale.prefix().to_owned();
     let account = stale.stop().await?;
-    let plain = account.plain_since(course.deposed, &prefix);
-    let waited = account.waited_since(course.deposed, &prefix);
-    let since_signal = account.plain_since(course.signal, &prefix);
-    let all_waited = account.waited_since(Moment::default(), &prefix);
-    let plain_lost = link::missing(last, &since_signal).await?;
-    let waited_lost = link::missing(last, &all_waited).await?;
-    add(figures, Metric::StalePlain, plain.len());
+    let (plain, waited) = (account.plain(&prefix), account.waited(&prefix));
+    let plain_lost = lost_since(last, &plain, course.signal).await?;
+    let waited_lost = lost_since(last, &waited, Moment::default()).await?;
+    add(
+        figures,
+        Metric::StalePlain,
+        against(&plain, &plain_lost, course),
+    );
     add(figures, Metric::StalePlainLost, plain_lost.len());
-    add(figures, Metric::StaleWaited, waited.len());
-    add(figures, Metric::Acknowledged, all_waited.len());
+    add(
+        figures,
+        Metric::StaleWaited,
+        against(&waited, &waited_lost, course),
+    );
+    add(figures, Metric::Acknowledged, waited.len());
     add(figures, Metric::Lost, waited_lost.len());
     Ok(())
+}
+
+/// The numbers of the writes acknowledged from `since` on that the last primary does not have.
+async fn lost_since(
+    last: SocketAddr,
+    writes: &[Write],
+    since: Moment,
+) -> Result<BTreeSet<u64>, BenchError> {
+    let later = writes.iter().filter(|write| write.answered >= since);
+    let keys: Vec<(String, u64)> = later
+        .map(|write| (write.key.clone(), write.number))
+        .collect();
+    link::missing(last, &keys).await
+}
+
+/// How many writes the old primary should not have acknowledged. One that it had, and its replicas too, before the
+/// signal may be answered late: nothing comes of it.
+fn against(writes: &[Write], lost: &BTreeSet<u64>, course: &Course) -> usize {
+    let late = writes
+        .iter()
+        .filter(|write| write.answered >= course.deposed);
+    late.filter(|write| write.sent >= course.signal || lost.contains(&write.number))
+        .count()
 }

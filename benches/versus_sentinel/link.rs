@@ -1,5 +1,6 @@
 //! Connections to redis-server and redis-sentinel, each attempt bounded.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -66,18 +67,18 @@ impl Info {
     }
 }
 
-/// Which of these keys do not hold the text of their number.
+/// The numbers of those of these keys that do not hold their number.
 pub async fn missing(
     address: SocketAddr,
     keys: &[(String, u64)],
-) -> Result<Vec<String>, BenchError> {
+) -> Result<BTreeSet<u64>, BenchError> {
     let failed = |source| BenchError::Redis {
         what: "reading back what was acknowledged",
         address,
         source,
     };
     let mut connection = patient(address).await.map_err(failed)?;
-    let mut missing = Vec::new();
+    let mut missing = BTreeSet::new();
     for batch in keys.chunks(BATCH) {
         let mut command = redis::cmd("MGET");
         for (key, _number) in batch {
@@ -92,7 +93,7 @@ pub async fn missing(
             .iter()
             .zip(values)
             .filter(|((_key, number), value)| *value != Some(*number))
-            .map(|((key, _number), _value)| key.clone());
+            .map(|((_key, number), _value)| *number);
         missing.extend(lost);
     }
     Ok(missing)

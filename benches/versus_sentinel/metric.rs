@@ -20,8 +20,8 @@ pub enum Metric {
     GapBefore,
     /// The same from the loss of a server on.
     GapAfter,
-    /// Changes of primary that nobody asked for.
-    FalseFailover,
+    /// Changes of primary: one where the fault calls for one, none otherwise.
+    Changes,
     /// Writes without `WAIT` that the old primary acknowledged after it woke, or while another served.
     StalePlain,
     /// Of these, and of those before that since the cut: lost.
@@ -46,7 +46,7 @@ impl Metric {
             Self::Failed => "writes that failed (refused or unknown)",
             Self::GapBefore => "longest gap at the writer before",
             Self::GapAfter => "longest gap at the writer after",
-            Self::FalseFailover => "changes of primary",
+            Self::Changes => "changes of primary",
             Self::StalePlain => "plain writes acknowledged by the old primary",
             Self::StalePlainLost => "plain writes acknowledged and lost",
             Self::StaleWaited => "WAIT 1 writes acknowledged by the old primary",
@@ -61,7 +61,7 @@ impl Metric {
         match self {
             Self::Notice | Self::Served | Self::Pause | Self::GapBefore | Self::GapAfter => "ms",
             Self::Failed
-            | Self::FalseFailover
+            | Self::Changes
             | Self::StalePlain
             | Self::StalePlainLost
             | Self::StaleWaited

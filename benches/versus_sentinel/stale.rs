@@ -20,32 +20,50 @@ const ANSWER_BOUND: Duration = Duration::from_secs(120);
 const PACE: Duration = Duration::from_millis(1);
 const START_BOUND: Duration = Duration::from_secs(10);
 
-/// What was acknowledged to the clients: number and time of every write.
+/// A write that was acknowledged, as the clients note it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Noted {
+    number: u64,
+    sent: Moment,
+    answered: Moment,
+}
+
+/// The same with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub key: String,
+    pub number: u64,
+    pub sent: Moment,
+    pub answered: Moment,
+}
+
+/// What was acknowledged to the clients.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
-    /// Writes that the primary alone had answered.
-    pub plain: Vec<(u64, Moment)>,
-    /// Writes that `WAIT 1` said a replica had.
-    pub waited: Vec<(u64, Moment)>,
+    plain: Vec<Noted>,
+    waited: Vec<Noted>,
 }
 
 impl Account {
-    /// The keys of the plain writes acknowledged from `since` on, with their values.
-    pub fn plain_since(&self, since: Moment, prefix: &str) -> Vec<(String, u64)> {
-        since_with_keys(&self.plain, since, &plain(prefix))
+    /// The writes that the primary alone had answered.
+    pub fn plain(&self, prefix: &str) -> Vec<Write> {
+        with_keys(&self.plain, &plain(prefix))
     }
 
-    /// The same of the writes that a replica had.
-    pub fn waited_since(&self, since: Moment, prefix: &str) -> Vec<(String, u64)> {
-        since_with_keys(&self.waited, since, &waited(prefix))
+    /// The writes that `WAIT 1` said a replica had.
+    pub fn waited(&self, prefix: &str) -> Vec<Write> {
+        with_keys(&self.waited, &waited(prefix))
     }
 }
 
-fn since_with_keys(acks: &[(u64, Moment)], since: Moment, prefix: &str) -> Vec<(String, u64)> {
-    let later = acks.iter().filter(|(_number, at)| *at >= since);
-    later
-        .map(|(number, _at)| (key_of(prefix, *number), *number))
-        .collect()
+fn with_keys(writes: &[Noted], prefix: &str) -> Vec<Write> {
+    let with_key = |noted: &Noted| Write {
+        key: key_of(prefix, noted.number),
+        number: noted.number,
+        sent: noted.sent,
+        answered: noted.answered,
+    };
+    writes.iter().map(with_key).collect()
 }
 
 fn plain(prefix: &str) -> String {
@@ -170,12 +188,7 @@ pub async fn run(
 }
 
 /// Writes one key after the other, on one connection as long as it lasts, for ever.
-async fn write(
-    address: SocketAddr,
-    prefix: &str,
-    wait: Option<Duration>,
-    acks: &mut Vec<(u64, Moment)>,
-) {
+async fn write(address: SocketAddr, prefix: &str, wait: Option<Duration>, acks: &mut Vec<Noted>) {
     let mut number = 0;
     loop {
         let Ok(connection) = link::patient(address).await else {
@@ -183,6 +196,7 @@ async fn write(
             continue;
         };
         loop {
+            let sent = Moment::now();
             let outcome = match wait {
                 Some(wait) => {
                     let write = write_of(prefix, number, wait);
@@ -192,7 +206,12 @@ async fn write(
             };
             match outcome {
                 Outcome::Acknowledged => {
-                    acks.push((number, Moment::now()));
+                    let answered = Moment::now();
+                    acks.push(Noted {
+                        number,
+                        sent,
+                        answered,
+                    });
                     number += 1;
                 }
                 Outcome::Unknown => break,
@@ -226,17 +245,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_came_later_counts() {
-        let since = Moment::now();
-        let later = since.plus(Duration::from_millis(1));
-        let account = Account {
-            plain: vec![(1, since), (2, later)],
-            waited: vec![(1, since)],
+    fn the_clients_account_survives_its_file() {
+        let (sent, answered) = (Moment::now(), Moment::now());
+        let noted = Noted {
+            number: 7,
+            sent,
+            answered,
         };
-        assert_eq!(
-            account.plain_since(later, "a"),
-            [("a-plain:2".to_owned(), 2)]
-        );
-        assert!(account.waited_since(later, "a").is_empty());
+        let account = Account {
+            plain: vec![noted],
+            waited: vec![],
+        };
+        let text = serde_json::to_string(&account).expect("it can be written");
+        let read: Account = serde_json::from_str(&text).expect("it can be read");
+        let wanted = Write {
+            key: "a-plain:7".to_owned(),
+            number: 7,
+            sent,
+            answered,
+        };
+        assert_eq!(read.plain("a"), [wanted]);
+        assert!(read.waited("a").is_empty());
     }
 }

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use crate::error::BenchError;
-use crate::faults;
+use crate::faults::{self, Suffered};
 use crate::ground::Ground;
 use crate::metric::{Metric, Sample};
 use crate::options::{Fault, Options, System};
@@ -51,10 +51,12 @@ pub fn method(options: &Options) -> Vec<String> {
             .to_owned(),
         format!(
             "Old primary: two clients stay with it, on its side of a cut, one without WAIT; it wakes or is reached again {} ms after the \
-             new one has acknowledged a write. Counted is what it acknowledged after waking, or while the new one served",
+             new one has acknowledged a write. Counted is what it acknowledged after waking, or while the new one served, of what was sent after the signal or is lost",
             options.frozen_ms
         ),
-        "Lost: at the end of every fault everything acknowledged is read back from the last primary".to_owned(),
+        "Lost: at the end of every fault everything acknowledged is read back from the last primary. Changes of primary: one is right after \
+         every fault but server-loss, more are failovers that nobody needed"
+            .to_owned(),
     ]
 }
 
@@ -109,9 +111,12 @@ impl Turn<'_> {
             }
             self.tell(fault.name());
             let unfinished = match self.once(&mut stack, *fault).await {
-                Ok(samples) => {
-                    for sample in samples {
+                Ok(suffered) => {
+                    for sample in suffered.samples {
                         report.add(&self.system, sample);
+                    }
+                    for remark in suffered.remarks {
+                        report.note(self.line(&format!("{fault}: {remark}")));
                     }
                     self.count(*fault, 0.0)
                 }
@@ -130,7 +135,7 @@ impl Turn<'_> {
         stack.stop().await
     }
 
-    async fn once<S: Stack>(&self, stack: &mut S, fault: Fault) -> Result<Vec<Sample>, BenchError> {
+    async fn once<S: Stack>(&self, stack: &mut S, fault: Fault) -> Result<Suffered, BenchError> {
         let label = format!("round{}-{fault}", self.round);
         let folder = self.ground.folder("clients-")?;
         faults::once(self.ground, stack, fault, &label, folder.path()).await
@@ -144,10 +149,14 @@ impl Turn<'_> {
         }
     }
 
+    fn line(&self, what: &str) -> String {
+        let (round, rounds) = (self.round, self.ground.options.rounds);
+        format!("round {round} of {rounds}: {}: {what}", self.system)
+    }
+
     /// Progress goes to standard error, so that the report alone is on standard output.
     fn tell(&self, progress: &str) {
-        let (round, rounds) = (self.round, self.ground.options.rounds);
-        let line = format!("round {round} of {rounds}: {}: {progress}", self.system);
+        let line = self.line(progress);
         // Nobody listening to the progress is no reason to end the bench.
         let _unheard = writeln!(std::io::stderr(), "{line}");
     }

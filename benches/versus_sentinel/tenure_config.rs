@@ -39,7 +39,7 @@ pub fn agent(
     format!(
         "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"node-{at}\"\nstate_dir = {:?}\n\
          listen = \"{checks}\"\n\n[pledge]\nlisten = \"{pledges}\"\n\n\
-         [[services]]\nname = \"{SERVICE}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\n\n[services.settings]\n",
+         [[services]]\nname = \"{SERVICE}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\non_stop = \"leave\"\n",
         state.display().to_string()
     )
 }
@@ -48,25 +48,24 @@ pub fn agent(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_knows_all_three() {
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = server(
-            1,
-            &[at(1), at(2), at(3)],
-            &[at(4), at(5), at(6)],
-            Path::new("/d"),
-        );
-        assert!(text.contains("server = 2\n"), "{text}");
-        assert!(text.contains("[api]\nlisten = \"127.0.0.1:2\""), "{text}");
-        assert_eq!(text.matches("[[servers]]").count(), 3);
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
     }
 
     #[test]
-    fn an_agent_has_the_redis_server_of_its_node() {
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = agent(0, &[at(1)], Path::new("/s"), at(2), at(3), at(4));
-        assert!(text.contains("servers = [\"127.0.0.1:1\"]"), "{text}");
-        assert!(text.contains("endpoint = \"127.0.0.1:4\""), "{text}");
+    fn a_server_accepts_its_configuration() {
+        let (api, raft) = ([at(1), at(2), at(3)], [at(4), at(5), at(6)]);
+        let text = server(1, &api, &raft, Path::new("/data"));
+        assert_eq!(text.matches("[[servers]]").count(), 3);
+        let config = tenure_server::Config::parse(Path::new("s.toml"), &text);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((config.server().0, config.cluster()), (2, CLUSTER));
+    }
+
+    #[test]
+    fn an_agent_accepts_its_configuration() {
+        let text = agent(0, &[at(1)], Path::new("/state"), at(2), at(3), at(4));
+        let config = tenure_agent::Config::parse(Path::new("a.toml"), &text);
+        config.unwrap_or_else(|error| panic!("{error}"));
     }
 }

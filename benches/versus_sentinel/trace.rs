@@ -1,6 +1,6 @@
 //! What writers saw: every acknowledgement with its time and place, and what failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,6 +47,46 @@ impl Trace {
             Some(last) if last < until => longest.max(until.ms_since(last)),
             _later => longest,
         }
+    }
+
+    /// How often another primary acknowledged than the one before, from `since` on. The late answer to a write that
+    /// was tried again elsewhere is no change.
+    pub fn changes_since(&self, since: Moment) -> usize {
+        let mut changes = 0;
+        let mut last: Option<&Ack> = None;
+        for ack in &self.acks {
+            if last.is_some_and(|last| ack.number <= last.number) {
+                continue;
+            }
+            let moved = last.is_some_and(|last| last.by != ack.by);
+            changes += usize::from(moved && ack.at >= since);
+            last = Some(ack);
+        }
+        changes
+    }
+
+    /// Of writes that were acknowledged and lost: how many, when and by whom the first and the last of them were
+    /// acknowledged, and who acknowledged all the others. None when nothing was lost.
+    pub fn account_of(&self, lost: &BTreeSet<u64>, signal: Moment) -> Option<String> {
+        let mut gone = self.acks.iter().filter(|ack| lost.contains(&ack.number));
+        let first = gone.next()?;
+        let last = gone.next_back().unwrap_or(first);
+        let told = |ack: &Ack| format!("{:.0} ms by {}", ack.at.ms_since(signal), ack.by);
+        let mut reigns: Vec<&Ack> = Vec::new();
+        for ack in &self.acks {
+            if reigns.last().is_none_or(|reign| reign.by != ack.by) {
+                reigns.push(ack);
+            }
+        }
+        let reigns: Vec<String> = reigns.into_iter().map(told).collect();
+        Some(format!(
+            "{} acknowledged writes were lost: the first was acknowledged {} after the signal, the last {}; new primaries \
+             acknowledged from {}",
+            lost.len(),
+            told(first),
+            told(last),
+            reigns.join(", ")
+        ))
     }
 
     /// How often which error was answered from `from` on.
@@ -145,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lost_is_told_with_its_time() {
+        let (begin, trace) = trace(&[0, 100, 200]);
+        assert_eq!(trace.account_of(&BTreeSet::new(), begin), None);
+        let told = trace
+            .account_of(&[1, 2].into(), begin)
+            .expect("two are lost");
+        assert!(
+            told.starts_with("2 acknowledged writes were lost"),
+            "{told}"
+        );
+        assert!(told.contains("the last 200 ms by 127.0.0.1:1"), "{told}");
+    }
+
+    #[test]
     fn the_first_acknowledgement_elsewhere() {
         let shared = Shared::new(Arc::new(watch::Sender::new(0)));
         let [old, new] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
@@ -157,7 +211,10 @@ mod tests {
         shared.note(&Outcome::Acknowledged, 3, new);
         let first = shared.seen().acks.get(2).copied();
         assert_eq!(shared.first_elsewhere(since, old), first);
+        shared.note(&Outcome::Acknowledged, 2, old);
         shared.note(&Outcome::Refused("READONLY".to_owned()), 4, old);
-        assert_eq!(shared.seen().refusals_since(since).len(), 1);
+        let seen = shared.seen();
+        assert_eq!(seen.refusals_since(since).len(), 1);
+        assert_eq!(seen.changes_since(since), 1);
     }
 }

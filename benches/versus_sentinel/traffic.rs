@@ -16,7 +16,7 @@ use crate::options::Fault;
 use crate::stack::Stack;
 use crate::stale::Stale;
 use crate::trace::{Ack, Shared, Trace};
-use crate::writer::{Writer, key_of};
+use crate::writer::Writer;
 
 /// Acknowledged writes before anything is done to the system.
 const WARM_UP_ACKS: u64 = 200;
@@ -147,7 +147,7 @@ impl Traffic {
     }
 
     /// What the writers have seen so far.
-    pub fn seen(&self) -> Vec<Trace> {
+    fn seen(&self) -> Vec<Trace> {
         self.writers.iter().map(|(_, trace)| trace.seen()).collect()
     }
 
@@ -161,19 +161,11 @@ impl Traffic {
         )
     }
 
-    /// Ends the writers and returns what they saw, each with the keys and values acknowledged to it, and the clients
-    /// that stayed behind.
-    pub async fn stop(mut self) -> (Vec<Trace>, Vec<(String, u64)>, Option<Stale>) {
+    /// Ends the writers and returns what each saw, with what its keys begin with, and the clients that stayed behind.
+    pub async fn stop(mut self) -> (Vec<(String, Trace)>, Option<Stale>) {
         self.tasks.shutdown().await;
-        let mut keys = Vec::new();
-        for (prefix, trace) in &self.writers {
-            let acks = trace.seen().acks;
-            keys.extend(
-                acks.iter()
-                    .map(|ack| (key_of(prefix, ack.number), ack.number)),
-            );
-        }
-        let seen = self.seen();
-        (seen, keys, self.stale)
+        let writers = self.writers.into_iter();
+        let seen = writers.map(|(prefix, trace)| (prefix, trace.seen()));
+        (seen.collect(), self.stale)
     }
 }
