@@ -23,9 +23,9 @@ const STOP_OUTPUT_MAX: usize = 64 * 1024;
 /// What a fence tells the instance; the last two only when it is not part of a handover.
 pub(super) const FENCE_WORDS: &[&str] = &[
     "CONFIG SET replica-read-only",
-    "REPLICAOF nowhere",
     "CONFIG SET min-replicas-max-lag",
     "CONFIG SET min-replicas-to-write",
+    "REPLICAOF nowhere, or CLIENT UNPAUSE in a handover",
     "CONFIG GET min-replicas-to-write",
     "INFO replication",
     "CLIENT KILL TYPE replica",
@@ -45,12 +45,21 @@ impl Redis {
     /// As a replica of nowhere it refuses writes in the words that clients know from any failover, takes
     /// no replicas, and cuts off clients that wait for an acknowledgement. As a primary, if ever it is made
     /// one by hand, it would refuse writes too.
+    ///
+    /// In a handover it refuses writes as a primary without replicas would: writers that were held back are
+    /// told at once that nothing was done, and whoever waits for an acknowledgement of an earlier write
+    /// gets it from the replicas, which stay attached. (A primary asks them for it only while it is not
+    /// paused.)
     pub(super) fn fencing(&self, orderly: bool) -> Pipeline {
         let mut pipe = Pipeline::new();
         let set = ["SET", "replica-read-only", "yes"];
         pipe.cmd("CONFIG").arg(&set);
-        pipe.cmd("REPLICAOF").arg(NOWHERE.0).arg(NOWHERE.1);
         self.add_acks(&mut pipe, FENCED);
+        if orderly {
+            pipe.cmd("CLIENT").arg("UNPAUSE");
+        } else {
+            pipe.cmd("REPLICAOF").arg(NOWHERE.0).arg(NOWHERE.1);
+        }
         pipe.cmd("CONFIG").arg("GET").arg("min-replicas-to-write");
         pipe.cmd("INFO").arg("replication");
         if !orderly {
@@ -60,8 +69,7 @@ impl Redis {
         pipe
     }
 
-    /// In a handover replicas stay attached, and writers that are held back are left waiting: they are
-    /// told when it follows another, or when this fence becomes a lasting one.
+    /// Proven by what the instance says afterwards.
     pub(super) async fn fence(&mut self, orderly: bool) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
         let failed = match self.fence_by_command(orderly).await {
