@@ -7,7 +7,10 @@
 //! * need not bound them: each returns within a time that the driver's settings give;
 //! * awaits a [`PresenceWatch`] beside them, which tells of an exit as soon as it is seen.
 
+mod command;
 mod error;
+mod peer;
+mod pid;
 mod presence;
 mod redis;
 mod run;
@@ -21,7 +24,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use tenure_core::agent::{Action, Feat, Observation};
-use tenure_core::{Endpoint, ServiceName};
+use tenure_core::{Endpoint, Note, ServiceName};
 
 /// What a driver is about to do. Dropping it leaves the driver fit for the next call.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -64,9 +67,23 @@ pub fn parse(
     settings: toml::Table,
 ) -> Result<Box<dyn Driver>, ConfigError> {
     match kind {
+        "command" => Ok(Box::new(command::Command::parse(instance, settings)?)),
+        "peer" => Ok(Box::new(peer::Peer::parse(instance, settings)?)),
         "redis" => Ok(Box::new(redis::Redis::parse(instance, settings)?)),
         _ => Err(ConfigError(format!(
             "driver = {kind:?} is not known: use \"redis\", \"command\" or \"peer\""
         ))),
     }
+}
+
+/// A remark within the bounds of one.
+fn note(text: &str) -> Note {
+    let mut kept = String::new();
+    for letter in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if kept.len() + letter.len_utf8() > tenure_core::limits::NOTE_BYTES_MAX {
+            break;
+        }
+        kept.push(letter);
+    }
+    Note::new(&kept).unwrap_or_default()
 }

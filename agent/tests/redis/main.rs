@@ -7,10 +7,12 @@
 
 mod client;
 mod exits;
+mod fenced;
 mod fences;
 mod permits;
 mod probes;
 mod rejoins;
+mod returns;
 mod roles;
 mod secured;
 mod server;

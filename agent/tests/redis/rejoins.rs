@@ -3,17 +3,16 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tenure_agent::driver::{Driver, DriverError};
 use tenure_core::Rejoin;
 use tenure_core::agent::{Action, Feat, Observed};
 
 use crate::server::Server;
-use crate::setup::{FENCE, Group, PLAIN, driver, following, position, see_linked};
+use crate::setup::{FENCE, Group, PLAIN, following, position, see_linked};
 
 /// A probe of the agent's own would count as a write of the successor's.
-fn quiet(more: &str) -> String {
+pub fn quiet(more: &str) -> String {
     format!(
         "{}\n{more}",
         PLAIN.replace("probe_every = 20", "probe_every = 60000")
@@ -21,16 +20,16 @@ fn quiet(more: &str) -> String {
 }
 
 /// A primary and its replica, which is promoted by hand.
-struct Pair {
-    old: Server,
-    new: Server,
-    driver: Box<dyn Driver>,
+pub struct Pair {
+    pub old: Server,
+    pub new: Server,
+    pub driver: Box<dyn Driver>,
     /// Of the new one.
     other: Box<dyn Driver>,
 }
 
 impl Pair {
-    async fn start(settings: &str, arguments: &[&str]) -> Self {
+    pub async fn start(settings: &str, arguments: &[&str]) -> Self {
         let servers = vec![Server::with(arguments), Server::start()];
         let Group {
             mut servers,
@@ -45,11 +44,11 @@ impl Pair {
     }
 
     /// From here on the replica gets nothing more.
-    async fn part(&mut self) {
+    pub async fn part(&mut self) {
         position(self.other.act(Action::Detach).await);
     }
 
-    fn promote_by_hand(&self) {
+    pub fn promote_by_hand(&self) {
         let mut client = self.new.client();
         assert!(client.ask(&["REPLICAOF", "NO", "ONE"]).is("OK"));
         assert!(
@@ -59,7 +58,7 @@ impl Pair {
         );
     }
 
-    async fn follow(&mut self) -> Result<Feat, DriverError> {
+    pub async fn follow(&mut self) -> Result<Feat, DriverError> {
         self.driver.act(following(2, &self.new)).await
     }
 
@@ -71,11 +70,11 @@ impl Pair {
     }
 }
 
-fn set(server: &Server, key: &str, value: &str) {
+pub fn set(server: &Server, key: &str, value: &str) {
     assert!(server.client().ask(&["SET", key, value]).is("OK"));
 }
 
-fn saved(server: &Server) -> Vec<PathBuf> {
+pub fn saved(server: &Server) -> Vec<PathBuf> {
     let folder = server.path().join("agent").join("tails");
     let Ok(files) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -84,7 +83,7 @@ fn saved(server: &Server) -> Vec<PathBuf> {
 }
 
 /// The value of each key after a saved tail was fed to a server that has nothing.
-fn replayed(path: &Path, database: &str, keys: &[&str]) -> Vec<String> {
+pub fn replayed(path: &Path, database: &str, keys: &[&str]) -> Vec<String> {
     let server = Server::start();
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     stream.write_all(&std::fs::read(path).unwrap()).unwrap();
@@ -256,152 +255,4 @@ async fn one_that_saved_its_place_in_the_history_is_known_by_it() {
         (Rejoin::Behind, "it has nothing of its own")
     );
     see_linked(&mut *pair.driver).await;
-}
-
-#[tokio::test]
-async fn a_replica_that_was_restarted_is_not_saved() {
-    let Group {
-        mut servers,
-        mut drivers,
-    } = Group::of(
-        vec![
-            Server::start(),
-            Server::with(&["--appendonly", "yes", "--save", ""]),
-        ],
-        &quiet(""),
-    )
-    .await;
-    servers[1].kill();
-    servers[1].launch();
-    assert_eq!(
-        drivers[1].observe().await.role,
-        Observed::Following { linked: false }
-    );
-    let feat = drivers[1].act(following(1, &servers[0])).await;
-    assert_eq!(feat, Ok(Feat::Follows(None)));
-    see_linked(&mut *drivers[1]).await;
-    assert!(saved(&servers[1]).is_empty());
-}
-
-#[tokio::test]
-async fn a_replica_that_has_more_than_the_one_promoted_is_saved_too() {
-    let Group {
-        servers,
-        mut drivers,
-    } = Group::start(3, &quiet("")).await;
-    position(drivers[1].act(Action::Detach).await);
-    set(&servers[0], "only", "two have it");
-    let mut client = servers[0].client();
-    assert!(client.ask(&["SET", "also", "x"]).is("OK"));
-    assert_eq!(client.ask(&["WAIT", "1", "20000"]).number(), 1);
-    position(drivers[2].act(Action::Detach).await);
-    let mut client = servers[1].client();
-    assert!(client.ask(&["REPLICAOF", "NO", "ONE"]).is("OK"));
-    let feat = drivers[2].act(following(2, &servers[1])).await;
-    let Ok(Feat::Follows(Some((Rejoin::Ahead, note)))) = feat else {
-        panic!("{feat:?}");
-    };
-    assert!(note.as_str().contains("2 changes"), "{note}");
-    let files = saved(&servers[2]);
-    assert_eq!(
-        replayed(&files[0], "0", &["only", "also"]),
-        ["two have it", "x"]
-    );
-}
-
-#[tokio::test]
-async fn where_an_operator_decides_it_stays_fenced_and_says_what_to_do() {
-    let mut pair = Pair::start(&quiet("on_diverged = 'hold'"), &["--save", ""]).await;
-    pair.part().await;
-    set(&pair.old, "only", "here");
-    pair.promote_by_hand();
-    for _ in 0..2 {
-        let held = pair.follow().await.unwrap_err();
-        assert!(!held.retry_helps());
-        let said = held.to_string();
-        assert!(said.contains("has 1 changes"), "{said}");
-        let by_hand = format!("REPLICAOF 127.0.0.1 {}", pair.new.port);
-        assert!(said.contains(&by_hand), "{said}");
-        assert_eq!(pair.driver.observe().await.role, Observed::Fenced);
-    }
-    assert!(pair.old.client().ask(&["GET", "only"]).is("here"));
-    assert!(saved(&pair.old).is_empty());
-    let port = pair.new.port.to_string();
-    assert!(
-        pair.old
-            .client()
-            .ask(&["REPLICAOF", "127.0.0.1", &port])
-            .is("OK")
-    );
-    see_linked(&mut *pair.driver).await;
-    assert!(matches!(pair.follow().await, Ok(Feat::Follows(_))));
-}
-
-#[tokio::test]
-async fn a_long_save_is_waited_for_in_pieces_and_a_fence_comes_between() {
-    let small = ["--save", "", "--repl-backlog-size", "16kb"];
-    let mut pair = Pair::start(&quiet(""), &small).await;
-    pair.part().await;
-    for count in 0..40 {
-        set(&pair.old, &format!("k{count}"), &"v".repeat(1_000));
-    }
-    // Forty keys of 50 ms each.
-    let mut client = pair.old.client();
-    assert!(
-        client
-            .ask(&["CONFIG", "SET", "rdb-key-save-delay", "50000"])
-            .is("OK")
-    );
-    pair.promote_by_hand();
-    let waits = pair.follow().await.unwrap_err();
-    assert!(
-        waits.retry_helps() && waits.to_string().contains("under way"),
-        "{waits}"
-    );
-    position(pair.driver.act(FENCE).await);
-    let until = std::time::Instant::now() + crate::setup::BOUND;
-    let feat = loop {
-        match pair.follow().await {
-            Ok(feat) => break feat,
-            Err(error) => assert!(error.to_string().contains("under way"), "{error}"),
-        }
-        assert!(std::time::Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    assert!(
-        matches!(feat, Feat::Follows(Some((Rejoin::Ahead, _)))),
-        "{feat:?}"
-    );
-    assert_eq!(saved(&pair.old).len(), 1);
-    // The fence drops whoever is attached, also the one that saves: it begins anew.
-    let saves = pair.old.log().matches("Starting BGSAVE for SYNC").count();
-    assert_eq!(saves, 3, "the first link, and two saves");
-}
-
-#[tokio::test]
-async fn a_disk_that_takes_no_tail_keeps_the_instance_from_discarding_it() {
-    let mut pair = Pair::start(&quiet("save_dir = '/proc/nowhere'"), &["--save", ""]).await;
-    pair.part().await;
-    set(&pair.old, "only", "here");
-    pair.promote_by_hand();
-    let failed = pair.follow().await.unwrap_err();
-    assert!(
-        failed.retry_helps() && failed.to_string().contains("/proc/nowhere"),
-        "{failed}"
-    );
-    assert!(pair.old.client().ask(&["GET", "only"]).is("here"));
-    assert_eq!(pair.driver.observe().await.role, Observed::Fenced);
-}
-
-#[tokio::test]
-async fn one_that_nobody_ever_told_anything_is_saved_before_it_is_overwritten() {
-    let (old, new) = (Server::start(), Server::start());
-    set(&old, "precious", "1");
-    let mut own = driver(&old, &quiet(""));
-    let feat = own.act(following(1, &new)).await;
-    assert!(
-        matches!(feat, Ok(Feat::Follows(Some((Rejoin::Diverged, _))))),
-        "{feat:?}"
-    );
-    assert_eq!(saved(&old).len(), 1);
 }

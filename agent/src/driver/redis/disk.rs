@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::pid::LocalProcess;
+use super::super::pid::LocalProcess;
 use super::{FENCED, NOWHERE};
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);

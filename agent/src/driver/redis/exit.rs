@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::super::pid::LocalProcess;
 use super::super::presence::PresenceTeller;
 use super::line::{Dial, Trouble};
-use super::pid::LocalProcess;
 
 /// How often a process that went is looked for, at first and later.
 const SOON: Duration = Duration::from_millis(20);
@@ -65,7 +65,11 @@ async fn watch_over(dial: Dial, teller: PresenceTeller, process: Known) {
                 until_it_ends(canary, &process, &teller).await;
                 last_seen = Instant::now();
             }
-            Err(Trouble::Refused) => teller.say(Presence::Exited),
+            Err(Trouble::Refused) => {
+                teller.say(Presence::Exited);
+                // Or else its end would be told of once more when the next one is up.
+                process.send_replace(None);
+            }
             Err(Trouble::Unreachable(_) | Trouble::Silent(_) | Trouble::Denied(_)) => {
                 teller.say(Presence::Unknown);
             }

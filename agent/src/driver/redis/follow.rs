@@ -7,12 +7,12 @@ use tenure_core::agent::Feat;
 use tenure_core::{Endpoint, Epoch, Note, Rejoin};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::note;
 use super::answer::{Answers, text};
 use super::history::compare;
 use super::info::{Replication, keys};
 use super::line::host_and_port;
 use super::memory::Given;
-use super::observe::note;
 use super::probe::KEY_PREFIX;
 use super::roles::replication;
 use super::settings::OnDiverged;

@@ -52,90 +52,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn verdicts() {
-        use Rejoin::{Ahead, Behind, Diverged, Identical};
-        let table = [
-            // A successor promoted at 50.
-            (
-                track("a", 50, None),
-                track("b", 50, Some(("a", 50))),
-                Some((Identical, 50)),
-            ),
-            (
-                track("a", 50, None),
-                track("b", 90, Some(("a", 50))),
-                Some((Behind, 50)),
-            ),
-            (
-                track("a", 40, None),
-                track("b", 50, Some(("a", 50))),
-                Some((Behind, 40)),
-            ),
-            (
-                track("a", 70, None),
-                track("b", 50, Some(("a", 50))),
-                Some((Ahead, 50)),
-            ),
-            (
-                track("a", 70, None),
-                track("b", 90, Some(("a", 50))),
-                Some((Diverged, 50)),
-            ),
-            // One history.
-            (
-                track("a", 50, None),
-                track("a", 50, None),
-                Some((Identical, 50)),
-            ),
-            (
-                track("a", 50, None),
-                track("a", 51, None),
-                Some((Behind, 50)),
-            ),
-            (
-                track("a", 51, None),
-                track("a", 50, None),
-                Some((Ahead, 50)),
-            ),
-            // It had been promoted itself, from what the other still is.
-            (
-                track("b", 50, Some(("a", 50))),
-                track("a", 60, None),
-                Some((Behind, 50)),
-            ),
-            (
-                track("b", 55, Some(("a", 50))),
-                track("a", 50, None),
-                Some((Ahead, 50)),
-            ),
-            (
-                track("b", 55, Some(("a", 50))),
-                track("a", 60, None),
-                Some((Diverged, 50)),
-            ),
-            // Both were promoted from the same.
-            (
-                track("b", 50, Some(("a", 50))),
-                track("c", 70, Some(("a", 60))),
-                Some((Behind, 50)),
-            ),
-            (
-                track("b", 60, Some(("a", 60))),
-                track("c", 50, Some(("a", 50))),
-                Some((Ahead, 50)),
-            ),
-            (
-                track("b", 65, Some(("a", 60))),
-                track("c", 70, Some(("a", 50))),
-                Some((Diverged, 50)),
-            ),
-            // Nothing in common.
-            (track("a", 50, None), track("c", 50, Some(("b", 50))), None),
-        ];
+    /// Own and other: history, offset, and what it came from.
+    type Case<'a> = (
+        (&'a str, u64, Option<(&'a str, u64)>),
+        (&'a str, u64, Option<(&'a str, u64)>),
+        Option<(Rejoin, u64)>,
+    );
+
+    fn assert_all(table: &[Case<'_>]) {
         for (own, theirs, expected) in table {
-            let found = compare(&own, &theirs).map(|it| (it.rejoin, it.fork));
-            assert_eq!(found, expected, "{own:?} {theirs:?}");
+            let found = compare(
+                &track(own.0, own.1, own.2),
+                &track(theirs.0, theirs.1, theirs.2),
+            );
+            let found = found.map(|it| (it.rejoin, it.fork));
+            assert_eq!(found, *expected, "{own:?} {theirs:?}");
         }
+    }
+
+    #[test]
+    fn beside_a_successor_and_in_one_history() {
+        use Rejoin::{Ahead, Behind, Diverged, Identical};
+        let promoted = Some(("a", 50));
+        assert_all(&[
+            (("a", 50, None), ("b", 50, promoted), Some((Identical, 50))),
+            (("a", 50, None), ("b", 90, promoted), Some((Behind, 50))),
+            (("a", 40, None), ("b", 50, promoted), Some((Behind, 40))),
+            (("a", 70, None), ("b", 50, promoted), Some((Ahead, 50))),
+            (("a", 70, None), ("b", 90, promoted), Some((Diverged, 50))),
+            (("a", 50, None), ("a", 50, None), Some((Identical, 50))),
+            (("a", 50, None), ("a", 51, None), Some((Behind, 50))),
+            (("a", 51, None), ("a", 50, None), Some((Ahead, 50))),
+        ]);
+    }
+
+    #[test]
+    fn after_promotions_of_its_own_and_of_both() {
+        use Rejoin::{Ahead, Behind, Diverged};
+        let promoted = Some(("a", 50));
+        let later = Some(("a", 60));
+        assert_all(&[
+            (("b", 50, promoted), ("a", 60, None), Some((Behind, 50))),
+            (("b", 55, promoted), ("a", 50, None), Some((Ahead, 50))),
+            (("b", 55, promoted), ("a", 60, None), Some((Diverged, 50))),
+            (("b", 50, promoted), ("c", 70, later), Some((Behind, 50))),
+            (("b", 60, later), ("c", 50, promoted), Some((Ahead, 50))),
+            (("b", 65, later), ("c", 70, promoted), Some((Diverged, 50))),
+            (("a", 50, None), ("c", 50, Some(("b", 50))), None),
+        ]);
     }
 }

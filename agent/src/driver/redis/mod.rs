@@ -32,7 +32,6 @@ mod line;
 mod memory;
 mod observe;
 mod permit;
-mod pid;
 mod probe;
 mod roles;
 mod saving;

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use redis::Pipeline;
 use tenure_core::agent::{Observation, Observed};
-use tenure_core::{Attributes, Health, Millis, Note, Presence};
+use tenure_core::{Attributes, Health, Millis, Presence};
 use tokio::time::Instant;
 
+use super::super::note;
+use super::super::pid::LocalProcess;
 use super::answer::Answers;
 use super::disk::Restart;
 use super::fence::FENCE_WORDS;
 use super::info::{Persistence, Process, Replication};
 use super::memory::Given;
-use super::pid::LocalProcess;
 use super::roles::replication;
 use super::{DriverError, FENCED, Redis, Trouble, ask};
 
@@ -54,18 +55,6 @@ impl Seen {
             None => Observed::Writable,
         }
     }
-}
-
-/// A remark within the bounds of one.
-pub(super) fn note(text: &str) -> Note {
-    let mut kept = String::new();
-    for letter in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if kept.len() + letter.len_utf8() > tenure_core::limits::NOTE_BYTES_MAX {
-            break;
-        }
-        kept.push(letter);
-    }
-    Note::new(&kept).unwrap_or_default()
 }
 
 impl Redis {

@@ -1,5 +1,4 @@
-//! The instance's process on this machine, when it is proven to be one: what its exit is seen by, and
-//! what can be killed as a last resort.
+//! A process on this machine: what its exit is seen by, and what can be killed as a last resort.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
-/// A process that listens on the instance's port.
+/// A process on this machine.
 #[derive(Debug, Clone)]
 pub(super) struct LocalProcess {
     pub(super) id: i32,
@@ -25,11 +24,14 @@ impl LocalProcess {
     ///
     /// Must be called within a tokio runtime.
     pub(super) fn find(id: i32, port: u16) -> Option<Self> {
-        let handle = pidfd_open(Pid::from_raw(id)?, PidfdFlags::NONBLOCK).ok()?;
+        let process = Self::open(id)?;
         // Looked at after the handle was opened: what is found then is what the handle stands for.
-        if !listens(id, port) {
-            return None;
-        }
+        listens(id, port).then_some(process)
+    }
+
+    /// The process with this id; None when there is none. Must be called within a tokio runtime.
+    pub(super) fn open(id: i32) -> Option<Self> {
+        let handle = pidfd_open(Pid::from_raw(id)?, PidfdFlags::NONBLOCK).ok()?;
         #[expect(
             deprecated,
             reason = "its successor is unsafe; an `OwnedFd` keeps its descriptor, which is all it asks"
