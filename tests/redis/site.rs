@@ -53,6 +53,10 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Site {
+        let _traced = tracing_subscriber::fmt()
+            .with_max_level(level())
+            .with_test_writer()
+            .try_init();
         let folder = tempfile::tempdir().expect("a folder");
         let ports = free_ports(6).expect("ports");
         let mut servers = BTreeMap::new();
@@ -192,15 +196,19 @@ impl Site {
     pub async fn serves_after(&mut self, epoch: Epoch) -> (u64, Epoch) {
         let deadline = Instant::now() + BOUND;
         loop {
-            let (node, now) = self.primary().await;
-            if now > epoch {
-                return (node, now);
+            if let Some(now) = self.follow.current()
+                && now.epoch > epoch
+            {
+                return (now.member.node.0, now.epoch);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            tokio::time::timeout(left, self.follow.changed())
-                .await
-                .expect("in time")
-                .expect("told");
+            if left.is_zero() {
+                let explained = self.client.admin().explain(&service()).await;
+                panic!("nobody took over from epoch {epoch}: {explained:#?}");
+            }
+            // A look in between does no harm.
+            let left = left.min(Duration::from_millis(500));
+            let _told = tokio::time::timeout(left, self.follow.changed()).await;
         }
     }
 
@@ -293,6 +301,13 @@ impl Site {
             let _ended = tokio::time::timeout(within, running.shutdown()).await;
         }
     }
+}
+
+/// What is printed of what happens: `TENURE_LOG=debug` shows more.
+fn level() -> tracing_subscriber::filter::LevelFilter {
+    let wanted = std::env::var("TENURE_LOG").ok();
+    let wanted = wanted.and_then(|text| text.parse().ok());
+    wanted.unwrap_or(tracing_subscriber::filter::LevelFilter::WARN)
 }
 
 fn name(id: u64) -> NodeName {

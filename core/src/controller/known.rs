@@ -18,6 +18,8 @@ pub(super) struct Known {
     before: Option<u64>,
     /// When each of its instances was last seen to run.
     alive_at: BTreeMap<ServiceName, Moment>,
+    /// When each was last seen at another position than before.
+    moved_at: BTreeMap<ServiceName, Moment>,
     /// Whether its silence was counted as a loss.
     pub(super) lost: bool,
 }
@@ -52,6 +54,7 @@ impl Members {
             .as_ref()
             .filter(|known| known.beat.heard == beat.heard);
         let hears_at = same.map_or(now, |known| known.hears_at);
+        let moved_at = known.as_ref().map(|known| known.moves(now, &beat));
         let alive_at = known.map(|known| std::mem::take(&mut known.alive_at));
         let mut next = Known {
             member,
@@ -61,6 +64,7 @@ impl Members {
             hears_at,
             before,
             alive_at: alive_at.unwrap_or_default(),
+            moved_at: moved_at.unwrap_or_default(),
             lost: false,
         };
         for sign in &next.beat.signs {
@@ -95,9 +99,25 @@ impl Members {
 }
 
 impl Known {
+    /// When each instance was last seen to move, with what the next heartbeat says.
+    fn moves(&self, now: Moment, next: &Heartbeat) -> BTreeMap<ServiceName, Moment> {
+        let one = |sign: &Sign| {
+            let before = self.sign(&sign.service);
+            let same = before.is_some_and(|it| it.report.position == sign.report.position);
+            let at = self.moved_at(&sign.service).filter(|_| same);
+            (sign.service.clone(), at.unwrap_or(now))
+        };
+        next.signs.iter().map(one).collect()
+    }
+
     pub(super) fn sign(&self, service: &ServiceName) -> Option<&Sign> {
         let mut signs = self.beat.signs.iter();
         signs.find(|sign| sign.service == *service)
+    }
+
+    /// When the instance was last seen at another position than before.
+    pub(super) fn moved_at(&self, service: &ServiceName) -> Option<Moment> {
+        self.moved_at.get(service).copied()
     }
 
     pub(super) fn silent(&self, now: Moment) -> Millis {

@@ -104,14 +104,14 @@ impl Leading {
             });
         }
         let patience = look.automation().stuck_after;
-        if sign.stalled >= patience && self.replicas_stand_still(look, view, sign) {
+        if sign.stalled >= patience && self.replicas_stand_still(look, view) {
             let sentence = format!(
                 "{name} answers, but a write has made no progress for {} ({})",
                 sign.stalled, sign.report.note
             );
             return Verdict::Failed(Failed {
                 cause: Cause::Stuck,
-                base: alive_at.max(before(look.now, sign.stalled)),
+                base: before(look.now, sign.stalled),
                 fence: None,
                 evidence: vec![note(&sentence)],
             });
@@ -232,19 +232,18 @@ impl Leading {
         (sees, blind)
     }
 
-    /// Whether nothing of the primary's history has arrived anywhere lately: a write that stalls at the
-    /// primary while replicas still advance is the probe's own trouble.
-    fn replicas_stand_still(&self, look: Look<'_>, view: &View<'_>, sign: &Sign) -> bool {
-        let Some(at) = &sign.report.position else {
-            return true;
-        };
-        let ahead = view.others().any(|instance| {
+    /// Whether nothing has arrived at any replica while the primary's write made no progress: a write that
+    /// stalls while replicas still advance is the probe's own trouble.
+    fn replicas_stand_still(&self, look: Look<'_>, view: &View<'_>) -> bool {
+        let patience = look.automation().stuck_after;
+        let moves = view.others().any(|instance| {
             let known = self.heard(look, instance.node);
-            let other = known.and_then(|known| known.sign(view.name));
-            let other = other.and_then(|other| other.report.position.as_ref());
-            other.is_some_and(|other| other.history == at.history && other.offset > at.offset)
+            let linked = known.and_then(|known| known.sign(view.name));
+            let linked = linked.is_some_and(|sign| sign.linked);
+            let moved_at = known.and_then(|known| known.moved_at(view.name));
+            linked && moved_at.is_some_and(|at| look.now.since(at) < patience)
         });
-        !ahead
+        !moves
     }
 }
 
