@@ -19,6 +19,9 @@ pub struct Options {
     /// How long a watched server may be silent, or say that it is out of date, before the watch goes on
     /// at another one. Servers send something every second. 3 s.
     pub watch_silence: Duration,
+    /// Follow primaries and peers by two watches at two servers, so that one that is frozen or cut off
+    /// delays no news. True.
+    pub watch_twice: bool,
     /// Spread linearizable reads over all servers. Otherwise they go to the leader as long as it is
     /// known, which answers soonest. False.
     pub spread_reads: bool,
@@ -34,6 +37,7 @@ impl Default for Options {
             attempt: Duration::from_secs(1),
             connect: Duration::from_millis(300),
             watch_silence: Duration::from_secs(3),
+            watch_twice: true,
             spread_reads: false,
             actor: String::new(),
         }

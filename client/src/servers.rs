@@ -268,6 +268,29 @@ impl Servers {
         good.or_else(other).unwrap_or_else(|| turn(0)).clone()
     }
 
+    /// As [`Servers::next`], and preferably not the one that `beside` names.
+    pub(crate) fn next_beside(
+        &self,
+        last: Option<&Arc<Server>>,
+        beside: Option<&Arc<Server>>,
+    ) -> Arc<Server> {
+        let all = self.all();
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let order = (0..all.len()).map(|step| &all[start.wrapping_add(step) % all.len()]);
+        let good = |server: &&Arc<Server>| !is_same(beside, server) && !server.is_avoided();
+        let fresh = |server: &&Arc<Server>| !is_same(last, server);
+        let other = order.clone().filter(good).find(fresh);
+        let found = other.or_else(|| order.clone().find(good)).cloned();
+        found.unwrap_or_else(|| self.next(last))
+    }
+
+    /// Whether there is another server than this one that is not passed over.
+    pub(crate) fn has_another(&self, than: Option<&Arc<Server>>) -> bool {
+        let all = self.all();
+        let other = |server: &Arc<Server>| !is_same(than, server) && !server.is_avoided();
+        all.iter().any(other)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.all().len()
     }

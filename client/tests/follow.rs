@@ -22,6 +22,7 @@ fn options() -> Options {
         attempt: Duration::from_secs(30),
         connect: Duration::from_secs(10),
         watch_silence: Duration::from_secs(30),
+        watch_twice: false,
         ..Options::default()
     }
 }
@@ -124,6 +125,74 @@ async fn following_gives_up_when_nobody_tells() {
         matches!(error, Error::Deadline { .. }) && error.is_retryable(),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_is_frozen_delays_no_news() {
+    let cluster = Cluster::start(2).await;
+    let all = || vec![assigned(1, 1), instance(1, Some(1)), instance(2, None)];
+    cluster.lock().watches.extend([
+        vec![part(3, all(), true, true), Watched::Hang],
+        vec![
+            part(3, all(), true, true),
+            changes(6, vec![assigned(2, 2)]),
+            changes(7, vec![instance(2, Some(2))]),
+            Watched::Hang,
+        ],
+    ]);
+    let options = Options {
+        watch_twice: true,
+        ..options()
+    };
+    let client = Client::connect([cluster.api(0)], options).await.unwrap();
+    let mut follow = client.follow(redis()).await.unwrap();
+    let told = async {
+        while follow.current().is_none_or(|now| now.epoch != Epoch(2)) {
+            follow.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told)
+        .await
+        .expect("it is told long before the silence is noticed");
+    let watched = cluster.lock().watched.clone();
+    assert_eq!(watched.len(), 2);
+    assert_ne!(watched[0].0, watched[1].0, "each at a server of its own");
+}
+
+#[tokio::test]
+async fn a_watch_that_lags_behind_the_other_tells_nothing_old() {
+    let cluster = Cluster::start(2).await;
+    let ahead = vec![assigned(2, 2), instance(1, None), instance(2, Some(2))];
+    let behind = vec![assigned(1, 1), instance(1, Some(1))];
+    cluster.lock().watches.extend([
+        vec![part(9, ahead, true, true), Watched::Hang],
+        vec![
+            part(3, behind, true, true),
+            changes(10, vec![assigned(2, 2), instance(2, None)]),
+            Watched::Hang,
+        ],
+    ]);
+    let options = Options {
+        watch_twice: true,
+        ..options()
+    };
+    let client = Client::connect([cluster.api(0)], options).await.unwrap();
+    let mut follow = client.follow(redis()).await.unwrap();
+    let mut epochs = Vec::new();
+    let told = async {
+        loop {
+            match follow.primacy() {
+                Primacy::Moved(now) if now.epoch == Epoch(2) => break,
+                Primacy::Serves(now) => epochs.push(now.epoch),
+                wrong @ (Primacy::Nobody | Primacy::Moved(_)) => panic!("never so: {wrong:?}"),
+            }
+            follow.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told)
+        .await
+        .expect("the later one is told");
+    assert!(epochs.is_sorted(), "{epochs:?}");
 }
 
 fn node(id: u64) -> v1::Record {

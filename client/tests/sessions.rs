@@ -51,6 +51,7 @@ fn beat(sequence: u64) -> Heartbeat {
         standing: Standing::Idle(Epoch(0)),
         permits: vec![],
         linked: false,
+        whole: true,
         stalled: Millis(0),
         sees_primary: None,
         surveyed: None,

@@ -4,7 +4,7 @@ mod choice;
 mod picture;
 mod track;
 
-use crate::{Error, Watch, WatchEvent, shared::Shared};
+use crate::{Error, shared::Shared, watch::Pair};
 use picture::{Peer, Picture};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -124,14 +124,12 @@ impl Balance {
             kinds: [RecordKind::Instance, RecordKind::Node, RecordKind::Pin].into(),
             services: [service].into(),
         };
-        let mut watch = Watch::new(shared.clone(), &filter);
-        let mut picture = Picture::default();
-        picture.replace(watch.first_snapshot(&shared).await?);
+        let mut pair = Pair::<Picture>::new(shared.clone(), &filter);
         let peers = Arc::new(Mutex::new(Peers::default()));
-        show(&peers, &picture);
+        show(&peers, pair.first().await?);
         let shown = peers.clone();
         let task = tokio::spawn(async move {
-            let error = follow(watch, picture, &shown).await;
+            let error = follow(pair, &shown).await;
             tracing::warn!(%error, "the peers of a service are not watched any more");
         });
         Ok(Self {
@@ -201,18 +199,11 @@ fn show(shown: &Mutex<Peers>, picture: &Picture) {
     *shown = peers.into();
 }
 
-async fn follow(mut watch: Watch, mut picture: Picture, shown: &Mutex<Peers>) -> Error {
+async fn follow(mut pair: Pair<Picture>, shown: &Mutex<Peers>) -> Error {
     loop {
-        match watch.next().await {
+        match pair.next().await {
+            Ok(picture) => show(shown, picture),
             Err(error) => return error,
-            Ok(WatchEvent::Snapshot { records, .. }) => picture.replace(records),
-            Ok(WatchEvent::Changes { events, .. }) => picture.change(events),
-            Ok(
-                WatchEvent::Progress { .. }
-                | WatchEvent::Compacted { .. }
-                | WatchEvent::Interrupted { .. },
-            ) => continue,
         }
-        show(shown, &picture);
     }
 }

@@ -1,5 +1,6 @@
 //! The peers that may be sent requests, made of the records of one service and of the nodes.
 
+use crate::watch;
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_core::{
     Endpoint, Event, Instance, Key, Lifecycle, Node, NodeId, Pin, PinKind, Record, Zone,
@@ -26,15 +27,15 @@ pub(super) struct Picture {
     pins: BTreeMap<NodeId, Arc<Pin>>,
 }
 
-impl Picture {
-    pub(super) fn replace(&mut self, records: Vec<Record>) {
+impl watch::Picture for Picture {
+    fn replace(&mut self, records: Vec<Record>) {
         *self = Self::default();
         for record in records {
             self.set(record);
         }
     }
 
-    pub(super) fn change(&mut self, events: Vec<Event>) {
+    fn change(&mut self, events: Vec<Event>) {
         for Event { key, after } in events {
             match after {
                 Some(record) => self.set(record),
@@ -42,7 +43,9 @@ impl Picture {
             }
         }
     }
+}
 
+impl Picture {
     fn set(&mut self, record: Record) {
         match record {
             Record::Instance(instance) => drop(self.instances.insert(instance.node, instance)),
@@ -109,6 +112,7 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Picture as _;
     use tenure_core::{
         Attributes, Health, Incarnation, NodeName, Note, Report, Revision, ServiceName,
     };

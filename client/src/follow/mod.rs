@@ -2,7 +2,7 @@
 
 mod picture;
 
-use crate::{Error, Watch, WatchEvent, shared::Shared};
+use crate::{Error, shared::Shared, watch::Pair};
 use picture::Picture;
 use std::sync::Arc;
 use tenure_core::{Endpoint, Epoch, Filter, Member, RecordKind, ServiceName};
@@ -77,24 +77,18 @@ impl Follow {
             kinds: [RecordKind::Assignment, RecordKind::Instance].into(),
             services: [service].into(),
         };
-        let mut watch = Watch::new(shared.clone(), &filter);
-        let mut picture = Picture::default();
-        picture.replace(watch.first_snapshot(&shared).await?);
-        Ok(Self::start(watch, picture))
-    }
-
-    fn start(watch: Watch, picture: Picture) -> Self {
-        let (tell, primacy) = watch::channel(picture.primacy());
+        let mut pair = Pair::<Picture>::new(shared, &filter);
+        let (tell, primacy) = watch::channel(pair.first().await?.primacy());
         let (tell_end, ended) = watch::channel(None);
         let task = tokio::spawn(async move {
-            let error = follow(watch, picture, &tell).await;
+            let error = follow(pair, &tell).await;
             tell_end.send_replace(Some(error));
         });
-        Self {
+        Ok(Self {
             primacy,
             ended,
             task,
-        }
+        })
     }
 
     /// Who takes writes, as was heard last: a primary that has itself confirmed that it serves by the
@@ -154,19 +148,12 @@ impl Follow {
 }
 
 /// Tells of every change until the watch ends.
-async fn follow(mut watch: Watch, mut picture: Picture, tell: &watch::Sender<Primacy>) -> Error {
+async fn follow(mut pair: Pair<Picture>, tell: &watch::Sender<Primacy>) -> Error {
     loop {
-        match watch.next().await {
+        let primacy = match pair.next().await {
+            Ok(picture) => picture.primacy(),
             Err(error) => return error,
-            Ok(WatchEvent::Snapshot { records, .. }) => picture.replace(records),
-            Ok(WatchEvent::Changes { events, .. }) => picture.change(events),
-            Ok(
-                WatchEvent::Progress { .. }
-                | WatchEvent::Compacted { .. }
-                | WatchEvent::Interrupted { .. },
-            ) => continue,
-        }
-        let primacy = picture.primacy();
+        };
         tell.send_if_modified(|told| {
             let differs = *told != primacy;
             *told = primacy;

@@ -1,6 +1,7 @@
 //! Who is primary, made of the records of one service.
 
 use super::{Primacy, Primary};
+use crate::watch;
 use std::{collections::BTreeMap, sync::Arc};
 use tenure_core::{Assignment, Event, Instance, Key, Member, NodeId, Record, Role};
 
@@ -11,15 +12,15 @@ pub(super) struct Picture {
     instances: BTreeMap<NodeId, Arc<Instance>>,
 }
 
-impl Picture {
-    pub(super) fn replace(&mut self, records: Vec<Record>) {
+impl watch::Picture for Picture {
+    fn replace(&mut self, records: Vec<Record>) {
         *self = Self::default();
         for record in records {
             self.set(record);
         }
     }
 
-    pub(super) fn change(&mut self, events: Vec<Event>) {
+    fn change(&mut self, events: Vec<Event>) {
         for Event { key, after } in events {
             match after {
                 Some(record) => self.set(record),
@@ -27,7 +28,9 @@ impl Picture {
             }
         }
     }
+}
 
+impl Picture {
     fn set(&mut self, record: Record) {
         match record {
             Record::Assignment(assignment) => self.assignment = Some(assignment),
@@ -98,6 +101,7 @@ fn confirms(instance: &Instance, primary: &Primary) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::Picture as _;
     use tenure_core::{Endpoint, Epoch, Incarnation, Report, Revision, ServiceName};
 
     fn redis() -> ServiceName {

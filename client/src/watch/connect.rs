@@ -1,5 +1,6 @@
 //! Opening a watch at some server.
 
+use super::stream::Seat;
 use crate::{
     Error,
     judge::{Judged, judge},
@@ -34,17 +35,34 @@ impl Lost {
     }
 }
 
+/// Where a watch is opened next.
+pub(super) struct Choice {
+    /// Where it was before.
+    pub(super) last: Option<Arc<Server>>,
+    pub(super) seat: Option<Seat>,
+}
+
+impl Choice {
+    fn server(&self, shared: &Shared) -> Arc<Server> {
+        let last = self.last.as_ref();
+        match &self.seat {
+            Some(seat) => seat.choose(shared, last),
+            None => shared.servers.next(last),
+        }
+    }
+}
+
 /// Opens a watch at the next server in turn, after a pause. Each has a connection of its own.
 pub(super) async fn open(
     shared: Arc<Shared>,
     request: v1::WatchRequest,
-    last: Option<Arc<Server>>,
+    choice: Choice,
     pause: Duration,
 ) -> Result<Opened, Lost> {
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }
-    let server = shared.servers.next(last.as_ref());
+    let server = choice.server(&shared);
     let mut client = server.own_discovery();
     let answer = tokio::time::timeout(shared.options.attempt, client.watch(request)).await;
     let lost = match answer {

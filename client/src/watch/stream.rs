@@ -1,18 +1,22 @@
 //! The stream: opens a watch, takes in what comes, and goes on elsewhere when nothing does.
 
 use super::{
-    connect::{Lost, Opened, open},
+    connect::{Choice, Lost, Opened, open},
     event::{Cursor, Trouble, WatchEvent},
 };
-use crate::{Error, servers::Server, shared::Shared};
+use crate::{
+    Error,
+    servers::{Server, is_same},
+    shared::Shared,
+};
 use futures::future::BoxFuture;
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tenure_core::{Filter, Millis, Record};
+use tenure_core::{Filter, Millis};
 use tenure_proto::{filter_to_wire, v1};
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
@@ -32,12 +36,50 @@ pub struct Watch {
     stage: Stage,
     /// The server that was watched last.
     last: Option<Arc<Server>>,
+    /// Its place beside another watch of the same.
+    seat: Option<Seat>,
     heard: Instant,
     silence: Pin<Box<Sleep>>,
     /// Attempts since something was heard.
     attempts: u32,
     /// Whether the watcher was told that the connection is lost.
     interrupted: bool,
+}
+
+/// One of two watches of the same, each at a server of its own where there are two.
+#[derive(Clone)]
+pub(super) struct Seat {
+    servers: Arc<Mutex<[Option<Arc<Server>>; 2]>>,
+    own: usize,
+}
+
+impl Seat {
+    pub(super) fn two() -> (Self, Self) {
+        let servers = Arc::new(Mutex::new([None, None]));
+        let seat = |own| Self {
+            servers: servers.clone(),
+            own,
+        };
+        (seat(0), seat(1))
+    }
+
+    /// Chooses the next server to watch at.
+    pub(super) fn choose(&self, shared: &Shared, last: Option<&Arc<Server>>) -> Arc<Server> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = servers[1 - self.own].clone();
+        let server = shared.servers.next_beside(last, other.as_ref());
+        servers[self.own] = Some(server.clone());
+        server
+    }
+
+    /// Whether the other watch is at the same server.
+    fn is_crowded(&self) -> bool {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        match &servers[self.own] {
+            Some(own) => is_same(servers[1 - self.own].as_ref(), own),
+            None => false,
+        }
+    }
 }
 
 enum Stage {
@@ -49,6 +91,10 @@ enum Stage {
 
 impl Watch {
     pub(crate) fn new(shared: Arc<Shared>, filter: &Filter) -> Self {
+        Self::seated(shared, filter, None)
+    }
+
+    pub(super) fn seated(shared: Arc<Shared>, filter: &Filter, seat: Option<Seat>) -> Self {
         let (kinds, services) = filter_to_wire(filter);
         let now = Instant::now();
         Self {
@@ -58,6 +104,7 @@ impl Watch {
             cursor: Cursor::default(),
             stage: Stage::Closed,
             last: None,
+            seat,
             heard: now,
             silence: Box::pin(tokio::time::sleep_until(now)),
             attempts: 0,
@@ -74,28 +121,6 @@ impl Watch {
     /// call says so.
     pub async fn next(&mut self) -> Result<WatchEvent, Error> {
         std::future::poll_fn(|context| self.poll_event(context)).await
-    }
-
-    /// The first snapshot, within the deadline of a call.
-    pub(crate) async fn first_snapshot(&mut self, shared: &Shared) -> Result<Vec<Record>, Error> {
-        let deadline = shared.until(shared.options.deadline);
-        let mut last = "no server told its state".to_owned();
-        loop {
-            let Ok(event) = tokio::time::timeout_at(deadline, self.next()).await else {
-                return Err(Error::Deadline {
-                    after: shared.options.deadline,
-                    last,
-                    leader: None,
-                });
-            };
-            match event? {
-                WatchEvent::Snapshot { records, .. } => return Ok(records),
-                WatchEvent::Interrupted { why } => last = why,
-                WatchEvent::Changes { .. }
-                | WatchEvent::Progress { .. }
-                | WatchEvent::Compacted { .. } => {}
-            }
-        }
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<WatchEvent, Error>> {
@@ -158,7 +183,11 @@ impl Watch {
             Some(pauses) => self.shared.backoff.pause(pauses),
         };
         self.attempts = self.attempts.saturating_add(1);
-        open(self.shared.clone(), request, self.last.clone(), pause)
+        let choice = Choice {
+            last: self.last.clone(),
+            seat: self.seat.clone(),
+        };
+        open(self.shared.clone(), request, choice, pause)
     }
 
     fn take(&mut self, message: v1::WatchResponse) -> Result<Option<WatchEvent>, Lost> {
@@ -169,10 +198,21 @@ impl Watch {
         })?;
         if let Some(WatchEvent::Progress { age, .. }) = &event {
             self.refuse_outdated(*age)?;
+            self.spread();
         }
         self.attempts = 0;
         self.interrupted = false;
         Ok(event)
+    }
+
+    /// Two watches that have come to the same server part again when there is another one.
+    fn spread(&mut self) {
+        let Some(seat) = &self.seat else {
+            return;
+        };
+        if seat.is_crowded() && self.shared.servers.has_another(self.last.as_ref()) {
+            self.stage = Stage::Closed;
+        }
     }
 
     /// A server that is cut off from the others says itself how old its state is.
