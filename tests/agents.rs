@@ -9,9 +9,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use site::{BOUND, Site, ask, eventually, service};
+use site::{BOUND, CLUSTER, Site, ask, eventually, service};
 use tenure_core::agent::Action;
-use tenure_core::{Cause, Epoch, Note, Phase};
+use tenure_core::{Cause, Endpoint, Epoch, Note, Phase};
 use world::Refused;
 
 fn note(text: &str) -> Note {
@@ -235,5 +235,62 @@ async fn a_node_that_is_left_hands_over_first() {
     assert_ne!(next.endpoint, primary.endpoint);
     site.stop_agent(at).await;
     site.world.write(&next.endpoint, 1).expect("acknowledged");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_does_not_belong_here_is_told_so() {
+    let mut site = Site::start().await;
+    let store = site.stores[2].clone();
+    let mut stranger = site.agent("elsewhere", 2, "stranger", &store).await;
+    let ended = tokio::time::timeout(BOUND, stranger.ended()).await;
+    let error = ended
+        .expect("it ends")
+        .expect_err("it is refused")
+        .to_string();
+    let expected = "the servers belong to cluster \"test\", the configuration says \"elsewhere\"";
+    assert!(error.starts_with(expected), "{error}");
+    // Another one of the same name takes the node over; the first one says so, and is given nothing.
+    let mut double = site.agent(CLUSTER, 2, "double", &store).await;
+    let first = site.agents[2].as_mut().expect("it runs").member().await;
+    let (first, second) = (first.expect("a member"), double.member().await);
+    let second = second.expect("a member");
+    assert_eq!(second.node, first.node);
+    assert_eq!(second.incarnation, first.incarnation.next());
+    let checks = site.agents[2].as_ref().expect("it runs").checks();
+    let checks = checks.expect("it listens");
+    eventually("the first one tells of it", async || {
+        let status = ask(checks, "/status").await;
+        status
+            .contains("another agent has joined as node node-2")
+            .then_some(())
+    })
+    .await;
+    double.stop().await.expect("it ends as it was told to");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_stands_where_its_agent_says() {
+    let mut site = Site::start().await;
+    let (_follow, primary) = site.settled().await;
+    let at = (site.at(&primary.endpoint) + 1) % 3;
+    site.stop_agent(at).await;
+    let elsewhere = Endpoint::new("127.0.0.1:9").expect("an endpoint");
+    let folder = format!("agent-{at}");
+    let mut agent = site.agent(CLUSTER, at, &folder, &elsewhere).await;
+    let member = agent.member().await.expect("a member");
+    let discovery = site.client.discovery();
+    eventually("the cluster has the new endpoint", async || {
+        let found = discovery
+            .resolve(&service(), Default::default())
+            .await
+            .ok()?;
+        let mut instances = found.instances.into_iter();
+        let own = instances.find(|instance| instance.node == member.node)?;
+        (own.endpoint == elsewhere).then_some(())
+    })
+    .await;
+    agent.stop().await.expect("it ends as it was told to");
     site.stop().await;
 }

@@ -15,7 +15,7 @@ use super::world::World;
 /// How long a condition may take on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(30);
 
-const CLUSTER: &str = "test";
+pub const CLUSTER: &str = "test";
 
 pub fn service() -> ServiceName {
     ServiceName::new("store").expect("a name")
@@ -106,18 +106,25 @@ impl Site {
     }
 
     pub async fn start_agent(&mut self, at: usize) {
+        let folder = format!("agent-{at}");
+        let store = self.stores[at].clone();
+        let agent = self.agent(CLUSTER, at, &folder, &store).await;
+        self.agents[at] = Some(agent);
+    }
+
+    /// Starts an agent of a node, with a folder and for a store of the caller's choice.
+    pub async fn agent(&self, cluster: &str, at: usize, folder: &str, store: &Endpoint) -> Handle {
         let apis: Vec<String> = (0..3).map(|at| api(&self.ports, at)).collect();
         let text = format!(
-            "cluster = {CLUSTER:?}\nservers = {apis:?}\nnode = \"node-{at}\"\nstate_dir = {:?}\n\
+            "cluster = {cluster:?}\nservers = {apis:?}\nnode = \"node-{at}\"\nstate_dir = {:?}\n\
              listen = \"127.0.0.1:0\"\n[pledge]\nlisten = \"127.0.0.1:0\"\n\
-             [[services]]\nname = \"store\"\ndriver = \"embedded\"\nendpoint = \"{}\"\n",
-            self.place.path().join(format!("agent-{at}")),
-            self.stores[at],
+             [[services]]\nname = \"store\"\ndriver = \"embedded\"\nendpoint = \"{store}\"\n",
+            self.place.path().join(folder),
         );
         let config = Config::parse(Path::new("agent.toml"), &text).expect("valid");
-        let driver = self.world.start(&self.stores[at]);
+        let driver = self.world.start(store);
         let launch = Launch::new(config).with_driver(service(), driver);
-        self.agents[at] = Some(launch.start().await.expect("it starts"));
+        launch.start().await.expect("it starts")
     }
 
     pub async fn stop_agent(&mut self, at: usize) {
