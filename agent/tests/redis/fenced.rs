@@ -8,7 +8,7 @@ use tenure_core::{Epoch, Millis};
 use crate::client::{Client, Reply};
 use crate::server::Server;
 use crate::setup::{
-    BOUND, FENCE, Group, ORDERLY, PLAIN, following, position, promote, promotion, see,
+    BOUND, FENCE, Group, ORDERLY, PLAIN, following, lead, position, promotion, see,
 };
 
 /// Whether the answer says that something was written.
@@ -45,7 +45,7 @@ async fn writes_acknowledged_after_waking(early: bool) -> (usize, usize) {
     for driver in &mut drivers[1..] {
         position(driver.act(Action::Detach).await);
     }
-    promote(&mut *drivers[1], 2).await;
+    lead(&mut *drivers[1], 2, &servers).await;
     assert!(drivers[2].act(following(2, &servers[1])).await.is_ok());
     if !early {
         send(&mut clients);
@@ -142,7 +142,7 @@ async fn nobody_attaches_to_a_fenced_primary_and_nobody_is_told_that_he_did() {
     assert_eq!(servers[0].client().info("connected_slaves"), "0");
     assert_eq!(drivers[0].observe().await.role, Observed::Fenced);
     // It goes on where it was, and its replica too.
-    promote(&mut *drivers[0], 2).await;
+    lead(&mut *drivers[0], 2, &servers).await;
     assert!(servers[0].client().ask(&["SET", "a", "1"]).is("OK"));
     let feat = drivers[1].act(following(2, &servers[0])).await;
     assert_eq!(feat, Ok(Feat::Follows(None)));

@@ -9,7 +9,7 @@ use tenure_core::Rejoin;
 use tenure_core::agent::{Action, Feat, Observed};
 
 use crate::server::Server;
-use crate::setup::{FENCE, Group, PLAIN, following, position, see_linked};
+use crate::setup::{FENCE, Group, PLAIN, following, permission, position, see_linked};
 
 /// A probe of the agent's own would count as a write of the successor's.
 pub fn quiet(more: &str) -> String {
@@ -48,14 +48,12 @@ impl Pair {
         position(self.other.act(Action::Detach).await);
     }
 
-    pub fn promote_by_hand(&self) {
+    pub async fn promote_by_hand(&mut self) {
         let mut client = self.new.client();
         assert!(client.ask(&["REPLICAOF", "NO", "ONE"]).is("OK"));
-        assert!(
-            client
-                .ask(&["CONFIG", "SET", "min-replicas-to-write", "0"])
-                .is("OK")
-        );
+        let set = ["CONFIG", "SET", "min-replicas-to-write", "0"];
+        assert!(client.ask(&set).is("OK"));
+        position(self.other.act(permission([&self.old])).await);
     }
 
     pub async fn follow(&mut self) -> Result<Feat, DriverError> {
@@ -104,7 +102,7 @@ async fn identical_and_behind_resume_where_they_were() {
         let mut pair = Pair::start(&quiet(""), &["--save", ""]).await;
         position(pair.driver.act(FENCE).await);
         pair.part().await;
-        pair.promote_by_hand();
+        pair.promote_by_hand().await;
         if more {
             set(&pair.new, "more", "1");
         }
@@ -137,7 +135,7 @@ async fn ahead_and_diverged_are_saved_and_can_be_replayed() {
         for (key, value) in [("a", "1"), ("b", "two"), ("c", "3")] {
             assert!(client.ask(&["SET", key, value]).is("OK"));
         }
-        pair.promote_by_hand();
+        pair.promote_by_hand().await;
         if more {
             set(&pair.new, "more", "1");
         }
@@ -172,7 +170,7 @@ async fn signs_of_life_and_probes_are_nothing_to_save() {
     let mut pair = Pair::start(&quiet(""), &["--save", ""]).await;
     pair.part().await;
     set(&pair.old, "tenure:probe:redis-server", "1:77");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     let (rejoin, note) = pair.follows().await;
     assert_eq!(rejoin, Rejoin::Identical);
     assert_eq!(note, "it has nothing of its own but signs of life");
@@ -188,7 +186,7 @@ async fn what_the_backlog_does_not_reach_is_saved_whole() {
     for count in 0..40 {
         set(&pair.old, &format!("k{count}"), &"v".repeat(1_000));
     }
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     set(&pair.new, "more", "1");
     let (rejoin, note) = pair.follows().await;
     assert_eq!(rejoin, Rejoin::Diverged);
@@ -207,7 +205,7 @@ async fn one_that_was_killed_and_kept_its_data_is_saved_whole_when_nobody_knows_
     let mut pair = Pair::start(&quiet(""), &["--appendonly", "yes", "--save", ""]).await;
     pair.part().await;
     set(&pair.old, "only", "here");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     pair.old.kill();
     pair.old.launch();
     assert_eq!(pair.driver.observe().await.role, Observed::Fenced);
@@ -229,7 +227,7 @@ async fn one_that_was_killed_and_lost_its_data_has_nothing_to_save() {
     let mut pair = Pair::start(&quiet(""), &["--save", ""]).await;
     pair.part().await;
     set(&pair.old, "only", "here");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     pair.old.kill();
     pair.old.launch();
     assert_eq!(pair.driver.observe().await.role, Observed::Fenced);
@@ -244,7 +242,7 @@ async fn one_that_saved_its_place_in_the_history_is_known_by_it() {
     assert!(pair.old.client().ask(&["SAVE"]).is("OK"));
     pair.part().await;
     set(&pair.old, "lost", "with the process");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     set(&pair.new, "more", "1");
     pair.old.kill();
     pair.old.launch();

@@ -7,7 +7,7 @@ use tenure_core::agent::{Action, Feat, Observed};
 
 use crate::rejoins::{Pair, quiet, replayed, saved, set};
 use crate::server::Server;
-use crate::setup::{FENCE, Group, driver, following, position, see_linked};
+use crate::setup::{FENCE, Group, driver, following, permission, position, see_linked};
 
 #[tokio::test]
 async fn a_replica_that_was_restarted_is_not_saved() {
@@ -48,6 +48,7 @@ async fn a_replica_that_has_more_than_the_one_promoted_is_saved_too() {
     position(drivers[2].act(Action::Detach).await);
     let mut client = servers[1].client();
     assert!(client.ask(&["REPLICAOF", "NO", "ONE"]).is("OK"));
+    position(drivers[1].act(permission(&servers)).await);
     let feat = drivers[2].act(following(2, &servers[1])).await;
     let Ok(Feat::Follows(Some((Rejoin::Ahead, note)))) = feat else {
         panic!("{feat:?}");
@@ -65,7 +66,7 @@ async fn where_an_operator_decides_it_stays_fenced_and_says_what_to_do() {
     let mut pair = Pair::start(&quiet("on_diverged = 'hold'"), &["--save", ""]).await;
     pair.part().await;
     set(&pair.old, "only", "here");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     for _ in 0..2 {
         let held = pair.follow().await.unwrap_err();
         assert!(!held.retry_helps());
@@ -103,7 +104,7 @@ async fn a_long_save_is_waited_for_in_pieces_and_a_fence_comes_between() {
             .ask(&["CONFIG", "SET", "rdb-key-save-delay", "50000"])
             .is("OK")
     );
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     let waits = pair.follow().await.unwrap_err();
     assert!(
         waits.retry_helps() && waits.to_string().contains("under way"),
@@ -134,7 +135,7 @@ async fn a_disk_that_takes_no_tail_keeps_the_instance_from_discarding_it() {
     let mut pair = Pair::start(&quiet("save_dir = '/proc/nowhere'"), &["--save", ""]).await;
     pair.part().await;
     set(&pair.old, "only", "here");
-    pair.promote_by_hand();
+    pair.promote_by_hand().await;
     let failed = pair.follow().await.unwrap_err();
     assert!(
         failed.retry_helps() && failed.to_string().contains("/proc/nowhere"),

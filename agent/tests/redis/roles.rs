@@ -7,7 +7,7 @@ use tenure_core::{Endpoint, Health, Presence};
 
 use crate::server::Server;
 use crate::setup::{
-    FENCE, Group, PLAIN, driver, endpoint, following, position, promote, promotion, see, see_linked,
+    FENCE, Group, PLAIN, driver, endpoint, following, lead, position, promotion, see, see_linked,
 };
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn promotion_follows_the_policy_and_may_be_repeated() {
         "{seen:?}"
     );
     for _ in 0..2 {
-        promote(&mut *drivers[0], 1).await;
+        lead(&mut *drivers[0], 1, &servers).await;
     }
     assert!(client.ask(&["SET", "a", "1"]).is("OK"));
 }
@@ -94,7 +94,7 @@ async fn detached_replicas_keep_their_place_and_the_second_resumes_at_the_first(
         );
     }
     let now = Instant::now();
-    promote(&mut *drivers[1], 2).await;
+    lead(&mut *drivers[1], 2, &servers).await;
     took.push(("promote", now.elapsed()));
     let now = Instant::now();
     let feat = drivers[2].act(following(2, &servers[1])).await;
@@ -152,7 +152,7 @@ async fn following_one_that_was_not_promoted_yet_is_refused_and_may_be_tried_aga
         refused.to_string().contains("not promoted yet"),
         "{refused}"
     );
-    promote(&mut *drivers[1], 2).await;
+    lead(&mut *drivers[1], 2, &servers).await;
     let feat = drivers[2].act(following(2, &servers[1])).await;
     assert_eq!(feat, Ok(Feat::Follows(None)));
     see_linked(&mut *drivers[2]).await;

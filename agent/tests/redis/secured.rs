@@ -8,7 +8,7 @@ use tenure_core::agent::{Action, Feat, Observed};
 use tenure_core::{Endpoint, Health, Millis, Presence, Rejoin, ServiceName};
 
 use crate::server::{Server, free_port};
-use crate::setup::{FENCE, Group, PLAIN, driver, following, position, promote, see_linked};
+use crate::setup::{FENCE, Group, PLAIN, driver, following, lead, position, promote, see_linked};
 
 const SECRET: &str = "a secret";
 
@@ -45,7 +45,8 @@ async fn a_password_is_wanted_and_given_also_for_following() {
 #[tokio::test]
 async fn no_more_rights_are_needed_than_are_written_down() {
     let rights = "+info +role +ping +exists +config|get +config|set +replicaof +client|pause \
-                  +client|unpause +client|list +client|kill +script|kill +function|kill +psync +set";
+                  +client|unpause +client|list +client|kill +script|kill +function|kill +psync +set \
+                  +acl|users +acl|setuser +acl|deluser";
     let words: Vec<&str> = rights.split(' ').collect();
     let servers: Vec<Server> = (0..2).map(|_| Server::start()).collect();
     for server in &servers {
@@ -78,7 +79,7 @@ async fn no_more_rights_are_needed_than_are_written_down() {
     assert_eq!(drivers[0].act(Action::Resume).await, Ok(Feat::Done));
     assert!(servers[0].client().ask(&["SET", "only", "here"]).is("OK"));
     position(drivers[0].act(FENCE).await);
-    promote(&mut *drivers[1], 2).await;
+    lead(&mut *drivers[1], 2, &servers).await;
     let feat = drivers[0].act(following(2, &servers[1])).await;
     let Ok(Feat::Follows(Some((Rejoin::Ahead | Rejoin::Diverged, note)))) = feat else {
         panic!("{feat:?}");
@@ -169,7 +170,11 @@ async fn everything_goes_over_tls_the_tail_too() {
     let (new, new_at) = secured(&issuer);
     let mut first = driver_of(&old, &old_at, &files(old.path()));
     let mut second = driver_of(&new, &new_at, &files(new.path()));
+    let permit = |member: &Endpoint| Action::Permit {
+        members: [(tenure_core::NodeId(9), member.clone())].into(),
+    };
     promote(&mut *first, 1).await;
+    position(first.act(permit(&new_at)).await);
     let follow = |epoch, primary: &Endpoint| Action::Follow {
         epoch: tenure_core::Epoch(epoch),
         primary: primary.clone(),
@@ -186,6 +191,7 @@ async fn everything_goes_over_tls_the_tail_too() {
     assert!(client.ask(&["SET", "only", "here"]).is("OK"));
     position(first.act(FENCE).await);
     promote(&mut *second, 2).await;
+    position(second.act(permit(&old_at)).await);
     let feat = first.act(follow(2, &new_at)).await;
     let Ok(Feat::Follows(Some((_, note)))) = feat else {
         panic!("{feat:?}");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tenure_agent::driver::{Driver, DriverError, InstanceAt, parse};
 use tenure_core::agent::{Action, Feat, Observation, Observed};
-use tenure_core::{Endpoint, Epoch, Position, ServiceName};
+use tenure_core::{Endpoint, Epoch, NodeId, Position, ServiceName};
 
 use crate::server::Server;
 
@@ -32,6 +32,20 @@ pub fn driver(server: &Server, settings: &str) -> Box<dyn Driver> {
 pub async fn promote(driver: &mut dyn Driver, epoch: u64) {
     let feat = driver.act(promotion(epoch)).await;
     assert_eq!(feat, Ok(Feat::Done));
+}
+
+/// Lets these servers acknowledge, and nobody else.
+pub fn permission<'a>(servers: impl IntoIterator<Item = &'a Server>) -> Action {
+    let numbered = (1..).map(NodeId).zip(servers);
+    Action::Permit {
+        members: numbered.map(|(node, it)| (node, endpoint(it))).collect(),
+    }
+}
+
+/// Promotes, and lets these servers acknowledge.
+pub async fn lead(driver: &mut dyn Driver, epoch: u64, servers: &[Server]) {
+    promote(driver, epoch).await;
+    position(driver.act(permission(servers)).await);
 }
 
 pub fn promotion(epoch: u64) -> Action {
@@ -99,7 +113,7 @@ impl Group {
             .map(|server| driver(server, settings))
             .collect();
         let mut group = Self { servers, drivers };
-        promote(&mut *group.drivers[0], 1).await;
+        lead(&mut *group.drivers[0], 1, &group.servers).await;
         for index in 1..group.servers.len() {
             let feat = group.drivers[index]
                 .act(following(1, &group.servers[0]))

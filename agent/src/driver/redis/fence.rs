@@ -72,6 +72,7 @@ impl Redis {
     /// Proven by what the instance says afterwards.
     pub(super) async fn fence(&mut self, orderly: bool) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
+        self.permits = None;
         let failed = match self.fence_by_command(orderly).await {
             Ok(own) => return Ok(Feat::At(own.position(self.was_primary()))),
             Err(Failed::Gone) => return Ok(Feat::At(None)),

@@ -22,7 +22,7 @@ use super::{Dial, DriverError, FENCED, NOWHERE, Redis};
 /// How often is looked whether the link is up.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// After how long an attempt that failed is made again. Redis itself would wait for a second.
-const KICK_AFTER: Duration = Duration::from_millis(10);
+const KICK_AFTER: Duration = Duration::from_millis(4);
 /// For how long one call waits for a tail to be saved.
 const SAVE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -45,6 +45,7 @@ impl Redis {
         primary: Endpoint,
     ) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
+        self.permits = None;
         let own = self.stand_still().await?;
         if self.is_on_its_way(&own.replication, &primary).await? {
             return Ok(Feat::Follows(None));
@@ -249,11 +250,9 @@ impl Redis {
         let mut set = |name: &str, value: &str| {
             pipe.cmd("CONFIG").arg("SET").arg(name).arg(value);
         };
-        let login = &self.settings.replication;
-        if let Some(password) = &login.password {
-            set("masteruser", login.username.as_deref().unwrap_or_default());
-            set("masterauth", password);
-        }
+        let (user, secret) = self.replica_login();
+        set("masteruser", &user);
+        set("masterauth", &secret);
         let (own_host, own_port) = host_and_port(&self.announced);
         set("replica-announce-ip", &own_host);
         set("replica-announce-port", &own_port.to_string());

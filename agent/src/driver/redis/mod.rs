@@ -11,6 +11,7 @@
 //!   `REPLICAOF NO ONE` would begin a history of its own.
 //! * The replicas' addresses in `INFO` are those of the service's instances: following sets
 //!   `replica-announce-ip` and `replica-announce-port`.
+//! * Each replica logs in at its primary as a user of its own, so that one can be kept away.
 //! * Its configuration file is made to say that it comes up so (unless `on_restart = "leave"`): whoever
 //!   starts it again gets an instance that serves nobody before it is told to.
 //! * A run of the program that the driver has not seen before is a process that went and came: it is
@@ -18,7 +19,7 @@
 //!
 //! The user that the agent logs in as needs: `+info +role +ping +exists +config|get +config|set +replicaof
 //! +client|pause +client|unpause +client|list +client|kill +script|kill +function|kill +psync +set
-//! ~tenure:probe:*`.
+//! +acl|users +acl|setuser +acl|deluser ~tenure:probe:*`.
 
 mod acting;
 mod answer;

@@ -39,7 +39,8 @@ struct Written {
     username: Option<String>,
     password: Option<String>,
     password_file: Option<PathBuf>,
-    /// By which the instance logs in at the primary that it follows.
+    /// One login for all replicas. When it is not set each has a user of its own, which the agent of the
+    /// primary makes: then whoever is no member is kept away, and not only detached.
     replication_username: Option<String>,
     replication_password: Option<String>,
     replication_password_file: Option<PathBuf>,
