@@ -8,8 +8,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tenure_benches::ports::free_ports;
 use tenure_benches::process::Process;
-use tenure_client::core::{Millis, Note, Policy, PrimaryPolicy, Role, ServerId, ServiceName};
-use tenure_client::{Client, Consistency, Error, Follow, Options as ClientOptions};
+use tenure_client::core::{
+    Millis, NodeName, NodeRef, Note, Policy, PrimaryPolicy, Role, ServerId, ServiceName,
+};
+use tenure_client::{
+    Client, Consistency, Error, FailoverOptions, Follow, Options as ClientOptions,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -21,7 +25,7 @@ use crate::network::NODES;
 use crate::nodes::Nodes;
 use crate::options::Options;
 use crate::stack::Stack;
-use crate::tenure_config::{SERVICE, agent, server};
+use crate::tenure_config::{SERVICE, agent, node_name, server};
 
 /// The name of the system in tables and in JSON.
 pub const COLUMN: &str = "tenure";
@@ -60,15 +64,7 @@ impl Tenure {
         let nodes = Nodes::start(ground, data.path(), String::new()).await?;
         let servers = run_servers(ground, data.path())?;
         let addresses: Vec<SocketAddr> = servers.iter().map(|(_, address)| *address).collect();
-        let endpoints = addresses.iter().map(ToString::to_string);
-        let options = ClientOptions {
-            actor: "bench".to_owned(),
-            deadline: SETTLE_BOUND,
-            ..ClientOptions::default()
-        };
-        let client = Client::connect(endpoints, options)
-            .await
-            .map_err(failed("connecting to the servers"))?;
+        let client = connect(&addresses).await?;
         let service = ServiceName::new(SERVICE).map_err(|error| BenchError::Refused {
             what: "the name of the service",
             told: error.to_string(),
@@ -83,6 +79,7 @@ impl Tenure {
         };
         stack.add_service().await?;
         stack.run_agents(ground, &addresses)?;
+        stack.choose_first().await?;
         stack.settled().await?;
         Ok(stack)
     }
@@ -114,6 +111,29 @@ impl Tenure {
             self.nodes.run_agent(at, process)?;
         }
         Ok(())
+    }
+
+    /// Names the first primary as soon as its instance can be it: nobody but an operator decides that.
+    async fn choose_first(&self) -> Result<(), BenchError> {
+        let first = NodeName::new(&node_name(0)).map_err(|error| BenchError::Refused {
+            what: "the name of the first primary",
+            told: error.to_string(),
+        })?;
+        let deadline = Moment::now().plus(SETTLE_BOUND);
+        loop {
+            let admin = self.client.admin();
+            let options = FailoverOptions {
+                to: Some(NodeRef::Name(first.clone())),
+                ..FailoverOptions::default()
+            };
+            match admin.failover(&self.service, options).await {
+                Ok(_moved) => return Ok(()),
+                Err(error) if Moment::now() >= deadline => {
+                    return Err(failed("choosing the first primary")(error));
+                }
+                Err(_not_yet) => tokio::time::sleep(POLL).await,
+            }
+        }
     }
 
     /// The node whose instance has confirmed that it is primary, when every instance is in sync with it.
@@ -150,6 +170,25 @@ impl Tenure {
             what: "asking who leads",
             told: "nobody does".to_owned(),
         })
+    }
+}
+
+/// A client, once one of the servers answers.
+async fn connect(servers: &[SocketAddr]) -> Result<Client, BenchError> {
+    let options = ClientOptions {
+        actor: "bench".to_owned(),
+        ..ClientOptions::default()
+    };
+    let deadline = Moment::now().plus(SETTLE_BOUND);
+    loop {
+        let endpoints = servers.iter().map(ToString::to_string);
+        match Client::connect(endpoints, options.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(error) if Moment::now() >= deadline => {
+                return Err(failed("connecting to the servers")(error));
+            }
+            Err(_not_yet) => tokio::time::sleep(POLL).await,
+        }
     }
 }
 

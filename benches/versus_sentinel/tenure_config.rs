@@ -25,6 +25,11 @@ pub fn server(at: usize, api: &[SocketAddr], raft: &[SocketAddr], data: &Path) -
     text
 }
 
+/// The name of the node at this place.
+pub fn node_name(at: usize) -> String {
+    format!("node-{at}")
+}
+
 /// The configuration of the agent of the node at this place: where it answers checks and pledges, and where the
 /// node's redis-server is.
 pub fn agent(
@@ -37,9 +42,10 @@ pub fn agent(
 ) -> String {
     let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
     format!(
-        "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"node-{at}\"\nstate_dir = {:?}\n\
+        "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"{}\"\nstate_dir = {:?}\n\
          listen = \"{checks}\"\n\n[pledge]\nlisten = \"{pledges}\"\n\n\
          [[services]]\nname = \"{SERVICE}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\non_stop = \"leave\"\n",
+        node_name(at),
         state.display().to_string()
     )
 }
