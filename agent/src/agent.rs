@@ -136,7 +136,7 @@ impl Equipment {
         let member = identity.member();
         let services: Vec<ServiceName> = self.drivers.keys().cloned().collect();
         let opened = KeptFile::open(&self.folder, &identity.boot, member.node, services.len())?;
-        let (file, kept) = opened;
+        let (mut file, kept) = opened;
         let advertised = advertised(&self.config, questions.as_ref());
         let mut session = [0; 8];
         getrandom::fill(&mut session).map_err(Error::system)?;
@@ -178,7 +178,7 @@ impl Equipment {
         let (answer, answers) = mpsc::channel(ANSWERS_MAX);
         let hands = Hands {
             slots,
-            keeper: Keeper::start(file).map_err(Error::system)?,
+            keeper: Keeper::start(move |kept: &Kept| file.write(kept)).map_err(Error::system)?,
             kept: initial,
             answer,
             left: self.left,

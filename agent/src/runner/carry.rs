@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_client::pledge::Asker;
-use tenure_core::agent::{Action, Input, Kept, Output};
+use tenure_core::agent::{Action, Input, Kept, KeptService, Output};
 use tenure_core::{Endpoint, Moment, NodeId, PledgeRequest, ServiceName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ pub(crate) struct Hands {
 /// Carries out what the machine says.
 pub(crate) struct Carrier {
     hands: Hands,
-    /// The number of the latest record, and whether it is not kept yet.
+    /// The number of the latest record on which something rests, and whether it is not kept yet.
     number: u64,
     behind: bool,
     /// What waits for it: at most one heartbeat, one order for each instance, and the word that all is left.
@@ -68,13 +68,10 @@ impl Carrier {
         self.hands.keeper.progress().await;
     }
 
-    /// Why what was promised cannot be kept; None when it can.
+    /// Why what is promised cannot be kept; None when it can.
     pub(crate) fn trouble(&self) -> Option<String> {
-        if !self.behind {
-            return None;
-        }
-        let trouble = self.hands.keeper.trouble();
-        Some(trouble.unwrap_or_else(|| "the disk does not answer".to_owned()))
+        let silent = || self.behind.then(|| "the disk does not answer".to_owned());
+        self.hands.keeper.trouble().or_else(silent)
     }
 
     /// Hands on what is to be kept, and gives what can be carried out now, in order.
@@ -103,9 +100,15 @@ impl Carrier {
         std::mem::take(&mut self.held)
     }
 
+    /// Nothing rests on a lease's having been kept: an earlier end of it is the more cautious one.
     fn keep(&mut self, kept: Kept) {
+        let only_leases_grew = only_leases_grew(&self.hands.kept, &kept);
         self.hands.kept = kept.clone();
-        self.number = self.hands.keeper.keep(kept);
+        let number = self.hands.keeper.keep(kept);
+        if only_leases_grew {
+            return;
+        }
+        self.number = number;
         let within = if self.behind {
             Duration::ZERO
         } else {
@@ -214,6 +217,22 @@ impl Carrier {
             let _ended = answer.send(answered).await;
         });
     }
+}
+
+/// Whether two records differ in nothing but that leases last longer by the later one.
+fn only_leases_grew(earlier: &Kept, later: &Kept) -> bool {
+    earlier.services.len() == later.services.len()
+        && earlier.services.iter().all(|(name, before)| {
+            later.services.get(name).is_some_and(|after| {
+                let leased_until = before.leased_until;
+                after.leased_until >= leased_until
+                    && *before
+                        == KeptService {
+                            leased_until,
+                            ..*after
+                        }
+            })
+        })
 }
 
 fn is_order_for(output: &Output, whom: &ServiceName) -> bool {

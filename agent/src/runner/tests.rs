@@ -218,7 +218,27 @@ async fn a_full_disk_keeps_it_from_promising_but_not_from_fencing() {
     assert!(!asker.ask(&there, &request, BOUND).await);
     let follows = |action: &Action| matches!(action, Action::Follow { .. });
     assert!(!rig.actions().iter().any(follows), "{:?}", rig.actions());
-    assert!(rig.trouble().is_some_and(|why| why.contains("No space")));
+    assert!(rig.trouble().is_some_and(|why| why.contains("full")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_no_primary_that_is_granted_to() {
+    let mut rig = Rig::start(Setup::default());
+    rig.beat(|sign| sign.presence == Presence::Running).await;
+    rig.grant(LEASE, primary(Epoch(1)));
+    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.fill_disk();
+    let late = clock::now().after(Millis(LEASE.0 * 3));
+    while clock::now() < late {
+        rig.grant(LEASE, primary(Epoch(1)));
+        let sign = rig.beat(|_| true).await;
+        assert_eq!(sign.standing, Standing::Primary(Epoch(1)));
+    }
+    assert!(rig.trouble().is_some_and(|why| why.contains("full")));
+    rig.acts(|action| matches!(action, Action::Fence { .. }))
+        .await;
+    assert_eq!(rig.store().role, Observed::Fenced);
     rig.stop().await;
 }
 

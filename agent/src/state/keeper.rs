@@ -9,10 +9,15 @@ use std::time::Duration;
 use tenure_core::agent::Kept;
 use tokio::sync::watch;
 
-use super::KeptFile;
+use super::StateError;
 
 /// How long to wait before a write that failed is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Writes a record, such that a later process finds it.
+pub(crate) trait Write: FnMut(&Kept) -> Result<(), StateError> + Send + 'static {}
+
+impl<F: FnMut(&Kept) -> Result<(), StateError> + Send + 'static> Write for F {}
 
 /// Where records are handed over.
 #[derive(Debug)]
@@ -48,11 +53,11 @@ impl Desk {
 }
 
 impl Keeper {
-    /// Starts the thread.
+    /// Starts the thread, which writes by this function.
     ///
     /// # Errors
     /// What the system says when it gives no thread.
-    pub(crate) fn start(file: KeptFile) -> io::Result<Self> {
+    pub(crate) fn start(write: impl Write) -> io::Result<Self> {
         let desk = Arc::new(Desk {
             tray: Mutex::default(),
             put: Condvar::new(),
@@ -62,7 +67,7 @@ impl Keeper {
         let its_desk = desk.clone();
         let thread = std::thread::Builder::new()
             .name("tenure-keeper".to_owned())
-            .spawn(move || work(file, &its_desk, &tell))?;
+            .spawn(move || work(write, &its_desk, &tell))?;
         Ok(Self {
             desk,
             progress,
@@ -113,9 +118,9 @@ impl Drop for Keeper {
     }
 }
 
-fn work(mut file: KeptFile, desk: &Desk, tell: &watch::Sender<u64>) {
+fn work(mut write: impl Write, desk: &Desk, tell: &watch::Sender<u64>) {
     while let Some((number, kept)) = next(desk) {
-        let written = file.write(&kept);
+        let written = write(&kept);
         let mut tray = desk.tray();
         match written {
             Ok(()) => {
@@ -156,7 +161,7 @@ fn next(desk: &Desk) -> Option<(u64, Kept)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Folder;
+    use crate::state::{Folder, KeptFile};
     use tenure_core::agent::KeptService;
     use tenure_core::{Epoch, NodeId, ServiceName};
 
@@ -170,12 +175,16 @@ mod tests {
         }
     }
 
+    fn keeper(mut file: KeptFile) -> Keeper {
+        Keeper::start(move |kept: &Kept| file.write(kept)).unwrap()
+    }
+
     #[tokio::test]
     async fn what_was_handed_over_last_is_written() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(place.path()).unwrap();
         let open = || KeptFile::open(&folder, "boot", NodeId(1), 1).unwrap();
-        let mut keeper = Keeper::start(open().0).unwrap();
+        let mut keeper = keeper(open().0);
         let bound = Duration::from_secs(30);
         for epoch in 1..=100 {
             let number = keeper.keep(kept(epoch));
@@ -198,7 +207,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(place.path()).unwrap();
         let (file, _) = KeptFile::open(&folder, "boot", NodeId(1), 1).unwrap();
-        let mut keeper = Keeper::start(file).unwrap();
+        let mut keeper = keeper(file);
         let huge = (0..100).map(|at| {
             let name = format!("{}-{at:02}", "n".repeat(60));
             (ServiceName::new(&name).unwrap(), KeptService::default())

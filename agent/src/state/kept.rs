@@ -175,15 +175,6 @@ impl KeptFile {
     }
 }
 
-#[cfg(test)]
-impl KeptFile {
-    /// Lets every write to come fail as on a full disk.
-    pub(crate) fn fill_disk(&mut self) {
-        let full = OpenOptions::new().write(true).open("/dev/full");
-        self.file = full.expect("the system has /dev/full");
-    }
-}
-
 /// Gives the file its size, so that a disk that is full later takes records all the same. Whatever was
 /// in it is copied along when its places were of another size.
 fn make_room(folder: &Folder, place: u64) -> Result<(), StateError> {
@@ -257,6 +248,30 @@ mod tests {
 
     fn open(folder: &Folder, services: usize) -> (KeptFile, Option<Kept>) {
         KeptFile::open(folder, "boot", NodeId(3), services).unwrap()
+    }
+
+    #[test]
+    fn golden_record_of_format_version_1() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let (mut file, _) = open(&folder, 1);
+        file.write(&kept(4, &["a"])).unwrap();
+        let bytes = folder.read(FILE).unwrap().unwrap();
+        assert_eq!(bytes.len(), 8_192);
+        let (blank, place) = bytes.split_at(4_096);
+        assert!(
+            blank.iter().all(|byte| *byte == 0),
+            "the first is the second"
+        );
+        let end = place.iter().rposition(|byte| *byte != 0).unwrap();
+        let expected = b"TENUREAK\x01\x00\x9d\x00\x00\x00\x05\xd0\x80{\
+            {\"sequence\":1,\"boot\":\"boot\",\"node\":3,\"services\":{\"a\":{\"epoch\":4,\
+            \"holds\":4,\"held\":4,\"run\":4,\"whole\":true,\"leased_until\":4000,\
+            \"pledged_until\":7,\"surveyed\":1}}}";
+        assert_eq!(
+            place[..=end].escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tenure_client::pledge::Questions;
@@ -19,7 +20,7 @@ use super::store::{Store, kept};
 use crate::board::Board;
 use crate::clock;
 use crate::instance::{Instance, News, Order, Slot, Told};
-use crate::state::{Folder, Keeper, KeptFile};
+use crate::state::{Folder, Keeper, KeptFile, StateError};
 
 const BOUND: Duration = Duration::from_secs(30);
 const SESSION: u64 = 5;
@@ -117,6 +118,7 @@ pub(super) struct Rig {
     number: u64,
     pub(super) control_loss: ControlLoss,
     tasks: Vec<JoinHandle<()>>,
+    disk_is_full: Arc<AtomicBool>,
     _place: tempfile::TempDir,
 }
 
@@ -133,9 +135,15 @@ impl Rig {
         let place = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::open(place.path()).unwrap());
         let (mut file, _) = KeptFile::open(&folder, BOOT, NodeId(1), 1).unwrap();
-        if setup.full_disk {
-            file.fill_disk();
-        }
+        let disk_is_full = Arc::new(AtomicBool::new(setup.full_disk));
+        let is_full = disk_is_full.clone();
+        let write = move |kept: &Kept| match is_full.load(Ordering::SeqCst) {
+            false => file.write(kept),
+            true => Err(StateError::Damaged {
+                path: "kept".into(),
+                why: "the disk is full".to_owned(),
+            }),
+        };
         let store = Store::new(folder);
         let machine = Agent::new(start(&setup.kept), clock::now());
         let board = Arc::new(Board::new(machine, [service()].into_iter()));
@@ -151,7 +159,7 @@ impl Rig {
         let instance = Instance::new(service(), driver, slot.clone(), tell.clone(), paced);
         let hands = Hands {
             slots: [(service(), slot.clone())].into(),
-            keeper: Keeper::start(file).unwrap(),
+            keeper: Keeper::start(write).unwrap(),
             kept: setup.kept,
             answer,
             left: tell_left,
@@ -184,6 +192,7 @@ impl Rig {
             number: 0,
             control_loss: ControlLoss::Fence,
             tasks: vec![running, tokio::spawn(instance.run())],
+            disk_is_full,
             _place: place,
         }
     }
@@ -256,6 +265,10 @@ impl Rig {
     /// Lets the store show another role than it was told to take.
     pub(super) fn show(&self, role: Observed) {
         self.store.lock().seen.role = role;
+    }
+
+    pub(super) fn fill_disk(&self) {
+        self.disk_is_full.store(true, Ordering::SeqCst);
     }
 
     /// Why what was promised cannot be kept.
