@@ -9,6 +9,7 @@ mod client;
 mod exits;
 mod fenced;
 mod fences;
+mod measured;
 mod permits;
 mod probes;
 mod rejoins;

@@ -19,7 +19,9 @@ use super::settings::OnDiverged;
 use super::tail::{Tail, Wanted};
 use super::{Dial, DriverError, FENCED, NOWHERE, Redis};
 
-/// How often is looked whether the link is up.
+/// For how long is looked again and again whether the link is up: a partial one takes a millisecond.
+const LOOK_AT_ONCE_FOR: Duration = Duration::from_millis(5);
+/// How often after that.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// After how long an attempt that failed is made again. Redis itself would wait for a second.
 const KICK_AFTER: Duration = Duration::from_millis(4);
@@ -270,7 +272,8 @@ impl Redis {
 
     /// Waits for the link, and makes another attempt when one has failed.
     async fn link(&mut self, host: &str, port: u16) -> Result<(), DriverError> {
-        let mut tried = Instant::now();
+        let began = Instant::now();
+        let mut tried = began;
         loop {
             match self.link_state().await?.as_str() {
                 // All data is being sent; that takes as long as it takes.
@@ -285,7 +288,9 @@ impl Redis {
                 }
                 _ => {}
             }
-            sleep(LOOK_EVERY).await;
+            if began.elapsed() > LOOK_AT_ONCE_FOR {
+                sleep(LOOK_EVERY).await;
+            }
         }
     }
 }

@@ -268,7 +268,11 @@ impl Sink {
                 .map_err(|error| DriverError::file("cannot make the folder", folder, error))?;
         }
         let part = ending(stem, "part");
-        let file = File::create(&part)
+        let mut options = File::options();
+        // What was written to the store is for nobody else to read.
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let file = options
+            .open(&part)
             .await
             .map_err(|error| DriverError::file("cannot create", &part, error))?;
         Ok(Self {
