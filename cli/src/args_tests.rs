@@ -77,6 +77,13 @@ fn every_command_says_what_it_is_for() {
     }
 }
 
+fn all_refused(table: &[(&str, ErrorKind)]) {
+    for (line, kind) in table {
+        let refused = Cli::try_parse_from(words(line)).map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), *kind, "{line}: {refused}");
+    }
+}
+
 #[test]
 fn lines_that_make_no_sense_are_refused() {
     let table = [
@@ -128,10 +135,61 @@ fn lines_that_make_no_sense_are_refused() {
         ("tenure dev --servers 0", ErrorKind::ValueValidation),
         ("tenure plan", ErrorKind::MissingRequiredArgument),
     ];
-    for (line, kind) in table {
-        let refused = Cli::try_parse_from(words(line)).map(|_| ()).unwrap_err();
-        assert_eq!(refused.kind(), kind, "{line}: {refused}");
-    }
+    all_refused(&table);
+}
+
+#[test]
+fn what_operators_mistype_is_refused() {
+    let table = [
+        (
+            "tenure pin set db-2 down --reason x --for 1h --until 2030-01-01T00:00Z",
+            ErrorKind::ArgumentConflict,
+        ),
+        (
+            "tenure pin set db-2 down --reason x --until tomorrow",
+            ErrorKind::ValueValidation,
+        ),
+        ("tenure agent", ErrorKind::MissingRequiredArgument),
+        ("tenure switchover", ErrorKind::MissingRequiredArgument),
+        (
+            "tenure failover redis-server --to Db",
+            ErrorKind::ValueValidation,
+        ),
+        (
+            "tenure switchover redis-server --accept-loss",
+            ErrorKind::UnknownArgument,
+        ),
+        (
+            "tenure pause --reason x",
+            ErrorKind::MissingRequiredArgument,
+        ),
+        ("tenure pause --cluster", ErrorKind::MissingRequiredArgument),
+        (
+            "tenure pause redis-server --cluster --reason x",
+            ErrorKind::ArgumentConflict,
+        ),
+        ("tenure resume", ErrorKind::MissingRequiredArgument),
+        (
+            "tenure resume --node db-1 --cluster",
+            ErrorKind::ArgumentConflict,
+        ),
+        (
+            "tenure what-if",
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ),
+        (
+            "tenure what-if node lost",
+            ErrorKind::MissingRequiredArgument,
+        ),
+        ("tenure receipts --limit 0", ErrorKind::ValueValidation),
+        ("tenure automation set", ErrorKind::MissingRequiredArgument),
+        (
+            "tenure automation set fast_lease",
+            ErrorKind::ValueValidation,
+        ),
+        ("tenure drain", ErrorKind::MissingRequiredArgument),
+    ];
+    all_refused(&table);
 }
 
 #[test]

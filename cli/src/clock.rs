@@ -20,6 +20,55 @@ pub fn utc(at: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// A time that is written as [`utc`] writes it; the seconds may be left out.
+///
+/// # Errors
+/// A sentence, for any other text and for dates that no calendar has.
+pub fn parse_utc(text: &str) -> Result<Timestamp, String> {
+    let wrong = || "a time in UTC is needed, as in 2025-03-04T05:06:07Z".to_owned();
+    let (day, time) = text
+        .strip_suffix('Z')
+        .and_then(|text| text.split_once('T'))
+        .ok_or_else(wrong)?;
+    let with_seconds = match time.len() {
+        5 => format!("{time}:00"),
+        _ => time.to_owned(),
+    };
+    let numbers = |text: &str, mark| -> Option<Vec<u64>> {
+        let parts = text.split(mark).map(|part| part.parse().ok());
+        parts.collect()
+    };
+    let day_parts = numbers(day, '-').ok_or_else(wrong)?;
+    let time_parts = numbers(&with_seconds, ':').ok_or_else(wrong)?;
+    let (&[year, month, day_of_month], &[hour, minute, second]) =
+        (day_parts.as_slice(), time_parts.as_slice())
+    else {
+        return Err(wrong());
+    };
+    if !(1970..=9_999).contains(&year) || !(1..=12).contains(&month) || day_of_month > 31 {
+        return Err(wrong());
+    }
+    let seconds = hour.min(24) * 3_600 + minute.min(60) * 60 + second.min(60);
+    let at = Timestamp(days(year, month, day_of_month) * DAY_MS + seconds * 1_000);
+    // What the calendar or the clock does not have comes out as another time.
+    if utc(at) == format!("{day}T{with_seconds}Z") {
+        Ok(at)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Days since 1970-01-01 of a date from that year on: the inverse of [`date`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let (year, march_month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    (365 * year + leap_days + (153 * march_month + 2) / 5 + day).saturating_sub(719_469)
+}
+
 /// Year, month and day of a day since 1970-01-01, by the Gregorian calendar. The years are counted
 /// from a first of March, so that a leap day is the last day of its year.
 fn date(days: u64) -> (u64, u64, u64) {
@@ -55,6 +104,36 @@ mod tests {
         ];
         for (ms, text) in table {
             assert_eq!(utc(Timestamp(ms)), text);
+            let seconds = ms / 1_000 * 1_000;
+            assert_eq!(parse_utc(text), Ok(Timestamp(seconds)));
+        }
+    }
+
+    #[test]
+    fn times_are_read_strictly() {
+        let day = Timestamp(951_782_400_000);
+        assert_eq!(parse_utc("2000-02-29T00:00Z"), Ok(day));
+        let wrong = [
+            "",
+            "2000-02-29",
+            "2000-02-29T00:00:00",
+            "2000-02-30T00:00:00Z",
+            "2001-02-29T00:00:00Z",
+            "2000-13-01T00:00:00Z",
+            "2000-00-01T00:00:00Z",
+            "2000-01-00T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "1970-01-00T00:00:00Z",
+            "2000-02-29T24:00:00Z",
+            "2000-02-29T23:60:00Z",
+            "2000-02-29T99999999999999:00:00Z",
+            "2000-2-9T00:00:00Z",
+            "+2000-02-29T00:00:00Z",
+            "99999-02-28T00:00:00Z",
+        ];
+        for text in wrong {
+            let why = parse_utc(text).unwrap_err();
+            assert!(why.contains("2025-03-04T05:06:07Z"), "{text}: {why}");
         }
     }
 }

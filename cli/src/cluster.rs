@@ -1,5 +1,7 @@
 //! The cluster as the commands see it: the client library, with its errors as failures of a command.
 
+mod operate;
+
 use crate::{
     args::Global,
     exit::{Failure, Why},
@@ -257,7 +259,15 @@ pub fn failure(error: Error) -> Failure {
         Error::OutcomeUnknown { .. } => Why::OutcomeUnknown,
         Error::Invalid(_) => Why::Invalid,
     };
-    Failure::new(why, error)
+    match error.held() {
+        Some(held) => {
+            let kind = held
+                .code
+                .map_or_else(String::new, |code| format!("{code}: "));
+            Failure::new(why, format!("held: {kind}{}", held.why))
+        }
+        None => Failure::new(why, error),
+    }
 }
 
 fn of_refusal(reason: Refusal) -> Why {
@@ -270,9 +280,9 @@ fn of_refusal(reason: Refusal) -> Why {
         | Refusal::TooStale { .. }
         | Refusal::ShuttingDown
         | Refusal::Unreadable => Why::Unreachable,
+        Refusal::Held { .. } => Why::Held,
         Refusal::Overloaded
         | Refusal::Membership
-        | Refusal::Held { .. }
         | Refusal::RejectedForNewReason { .. }
         | Refusal::Other => Why::Refused,
     }
@@ -307,10 +317,22 @@ mod tests {
             (refused(Refusal::NoLeader), 3),
             (refused(Refusal::NotFound), 1),
             (refused(Refusal::Membership), 1),
+            (refused(Refusal::Held { code: 5 }), 1),
         ];
         for (error, code) in table {
             let told = format!("{error:?}");
             assert_eq!(failure(error).exit.code(), code, "{told}");
         }
+    }
+
+    #[test]
+    fn a_hold_is_told_as_one() {
+        let held = failure(Error::Refused {
+            reason: Refusal::Held { code: 5 },
+            detail: "db-1 may still take writes".to_owned(),
+            leader: None,
+        });
+        let sentence = "held: not fenced yet: db-1 may still take writes";
+        assert_eq!((held.why, held.sentence.as_str()), (Why::Held, sentence));
     }
 }

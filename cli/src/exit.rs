@@ -44,6 +44,8 @@ pub enum Why {
     Rejected,
     /// A server refused before anything was committed.
     Refused,
+    /// The leader decided not to act. Nothing happened.
+    Held,
     /// What was named does not exist.
     NotFound,
     /// No server answered, or none leads with a quorum.
@@ -54,6 +56,8 @@ pub enum Why {
     OutcomeUnknown,
     /// A server process could not start or had to stop.
     Server,
+    /// An agent could not start or had to stop.
+    Agent,
     /// The machine here failed: a file, a process, the terminal.
     Local,
 }
@@ -61,8 +65,8 @@ pub enum Why {
 impl Why {
     fn exit(self) -> Exit {
         match self {
-            Self::Rejected | Self::Refused | Self::NotFound => Exit::Warning,
-            Self::Server => Exit::Critical,
+            Self::Rejected | Self::Refused | Self::Held | Self::NotFound => Exit::Warning,
+            Self::Server | Self::Agent => Exit::Critical,
             Self::Invalid
             | Self::Unreachable
             | Self::Deadline
@@ -125,11 +129,13 @@ mod tests {
             (Why::Invalid, 3),
             (Why::Rejected, 1),
             (Why::Refused, 1),
+            (Why::Held, 1),
             (Why::NotFound, 1),
             (Why::Unreachable, 3),
             (Why::Deadline, 3),
             (Why::OutcomeUnknown, 3),
             (Why::Server, 2),
+            (Why::Agent, 2),
             (Why::Local, 3),
         ];
         for (why, code) in table {

@@ -1,4 +1,4 @@
-//! The signals that mean: stop.
+//! The signals that mean: stop, or make room for another version.
 
 use crate::exit::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,9 +17,6 @@ impl Stop {
     /// # Errors
     /// When the system refuses; a retry cannot help.
     pub fn new(with_hangup: bool) -> Result<Self, Failure> {
-        let take = |kind| {
-            signal(kind).map_err(|why| Failure::local(format!("signals cannot be handled: {why}")))
-        };
         Ok(Self {
             interrupt: take(SignalKind::interrupt())?,
             terminate: take(SignalKind::terminate())?,
@@ -37,6 +34,29 @@ impl Stop {
             () = hangup(self.hangup.as_mut()) => "SIGHUP",
         }
     }
+}
+
+/// SIGUSR2, from the moment on at which this was made: another version of this process takes over.
+pub struct Upgrade(Signal);
+
+impl Upgrade {
+    /// Takes the signal over from the system, which would end the process.
+    ///
+    /// # Errors
+    /// When the system refuses; a retry cannot help.
+    pub fn new() -> Result<Self, Failure> {
+        take(SignalKind::user_defined2()).map(Self)
+    }
+
+    /// Waits for the next one, and says its name.
+    pub async fn next(&mut self) -> &'static str {
+        self.0.recv().await;
+        "SIGUSR2"
+    }
+}
+
+fn take(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|why| Failure::local(format!("signals cannot be handled: {why}")))
 }
 
 async fn hangup(signal: Option<&mut Signal>) {

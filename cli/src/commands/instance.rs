@@ -9,8 +9,8 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use tenure_core::{
-    Command, Endpoint, Incarnation, Instance, Member, NodeRef, RecordKind, Revision, ServiceName,
-    State,
+    Command, Endpoint, Epoch, Incarnation, Instance, Member, NodeRef, Position, RecordKind,
+    Revision, Role, ServiceName, State,
 };
 
 mod report;
@@ -89,7 +89,12 @@ pub struct Expected {
     expected: Option<u64>,
 }
 
-const KINDS: &[RecordKind] = &[RecordKind::Node, RecordKind::Service, RecordKind::Instance];
+const KINDS: &[RecordKind] = &[
+    RecordKind::Node,
+    RecordKind::Service,
+    RecordKind::Assignment,
+    RecordKind::Instance,
+];
 
 pub(super) async fn run(command: InstanceCommand, context: &Context) -> Result<Exit, Failure> {
     match command {
@@ -121,6 +126,7 @@ pub(super) fn table<'a>(
         "service",
         "node",
         "endpoint",
+        "assigned",
         "health",
         "says it is",
         "position",
@@ -135,19 +141,35 @@ pub(super) fn table<'a>(
             instance.service.to_string(),
             shape::node_name(state, instance.node),
             instance.endpoint.to_string(),
+            shape::Assigned::of(state, instance).map_or_else(none, |it| it.to_string()),
             state.health(instance).to_string(),
-            report
-                .role
-                .map_or_else(none, |(role, epoch)| format!("{role} ({epoch})")),
-            report
-                .position
-                .as_ref()
-                .map_or_else(none, |p| format!("{}:{}", p.history, p.offset)),
+            report.role.map_or_else(none, said),
+            report.position.as_ref().map_or_else(none, position),
             instance.preference.to_string(),
             report.note.to_string(),
         ]);
     }
     grid.to_string()
+}
+
+/// A position as people compare it: histories have long names, of which the beginning tells them apart.
+pub(super) fn position(position: &Position) -> String {
+    const SHOWN: usize = 8;
+    let history = position.history.as_str();
+    match history.char_indices().nth(SHOWN) {
+        Some((end, _)) if history.chars().count() > SHOWN + 2 => {
+            format!("{}..:{}", &history[..end], position.offset)
+        }
+        Some(_) | None => format!("{history}:{}", position.offset),
+    }
+}
+
+/// Peers have no epoch.
+fn said((role, epoch): (Role, Epoch)) -> String {
+    match role {
+        Role::Primary | Role::Replica => format!("{role}, epoch {epoch}"),
+        Role::Peer => role.to_string(),
+    }
 }
 
 async fn list(service: Option<&ServiceName>, context: &Context) -> Result<Exit, Failure> {
@@ -251,4 +273,24 @@ async fn remove(place: &Place, expected: Expected, context: &Context) -> Result<
         &format!("{} on {} removed", place.service, place.node),
         done,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_core::Note;
+
+    #[test]
+    fn a_long_history_is_shown_by_its_beginning() {
+        let table = [
+            ("8f3a", "8f3a:7"),
+            ("64d0488691", "64d0488691:7"),
+            ("64d0488691d69bf03a49410a84bde92b79626d8a", "64d04886..:7"),
+            ("größengrößen", "größengr..:7"),
+        ];
+        for (history, text) in table {
+            let history = Note::new(history).unwrap();
+            assert_eq!(position(&Position { history, offset: 7 }), text);
+        }
+    }
 }

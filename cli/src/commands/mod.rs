@@ -1,23 +1,35 @@
 //! The commands, one file each.
 
+mod ack;
+mod agent;
+mod automation;
 mod completion;
+mod daemon;
+mod explain;
 mod history;
 mod in_sync;
 mod instance;
+mod lifecycle;
+mod move_primary;
 mod node;
 mod node_change;
+mod pause;
 mod pin;
 mod policy;
 mod primary;
 mod raft;
+mod receipts;
 mod server;
 mod service;
 mod set_primary;
 mod settings;
 mod status;
 mod topology;
+mod until;
 mod watch;
+mod what_if;
 
+pub use agent::{AgentArgs, run_with as run_agent};
 pub use topology::carry_out;
 
 use crate::{
@@ -36,18 +48,62 @@ use tenure_core::{Done, Node, NodeRef, Service, ServiceName, State};
 pub enum Command {
     /// Run one server of a cluster
     Server(server::ServerArgs),
+    /// Run the agent of a node, which does what the leader decides about the node's services
+    Agent(agent::AgentArgs),
     /// Try whether the state's image in a data folder can be read; started by the server
     #[command(hide = true)]
     ProbeImage(server::ProbeImageArgs),
     /// Run a small cluster on this machine, to try things out
     Dev(dev::DevArgs),
+    /// Be one of the processes that `dev` consists of; started by it
+    #[command(subcommand, hide = true)]
+    DevPart(dev::DevPart),
     /// Show what is wrong, and who leads
     Status(status::StatusArgs),
     /// Print every change as it happens
     Watch(watch::WatchArgs),
     /// Print the primary of a service: its endpoint and epoch
     Primary(primary::PrimaryArgs),
-    /// Make another instance the primary of a service
+    /// Move a primary that works, without losing a write
+    Switchover(move_primary::SwitchoverArgs),
+    /// Replace a primary that does not work
+    Failover(move_primary::FailoverArgs),
+    /// Tell why the leader does what it does about a service, or does nothing
+    Explain(explain::ExplainArgs),
+    /// Tell what the leader would decide
+    #[command(subcommand)]
+    WhatIf(what_if::WhatIfCommand),
+    /// Show what the latest changes of primary rested on, newest first
+    Receipts(receipts::ReceiptsArgs),
+    /// Take note of a failover: automatic ones of the service are allowed again
+    Ack(ack::AckArgs),
+    /// Have a node's primaries moved elsewhere; it keeps serving as replica and peer
+    #[command(after_help = "\
+What it is primary of is handed over by switchover, without losing a write. With --wait each move is told,
+and why what does not move is held.
+
+Example:
+  tenure drain db-1 --wait --deadline 2m --reason 'new disks'")]
+    Drain(lifecycle::DrainArgs),
+    /// Empty a node and mark it as worked on: it is given nothing, and its silence alarms nobody
+    #[command(after_help = "\
+What it is primary of is handed over first, for at most --deadline; if that does not succeed the node stays
+draining, and the exit code is 1.
+
+Example:
+  tenure maintenance db-1 --reason 'new disks'")]
+    Maintenance(lifecycle::LifecycleArgs),
+    /// Let a node take roles: after it was drained or worked on
+    #[command(after_help = "Example:\n  tenure activate db-1")]
+    Activate(lifecycle::LifecycleArgs),
+    /// Let nothing automatic happen for a service, a node, or at all
+    Pause(pause::PauseArgs),
+    /// Take a pause away
+    Resume(pause::ResumeArgs),
+    /// How the cluster decides by itself: tempos, patience, bounds
+    #[command(subcommand)]
+    Automation(automation::AutomationCommand),
+    /// Make another instance the primary of a service whose nodes have no agents
     SetPrimary(set_primary::SetPrimaryArgs),
     /// State which instances hold every acknowledged write
     SetInSync(in_sync::SetInSyncArgs),
@@ -136,11 +192,25 @@ pub async fn run(command: Command, global: Global) -> Result<Exit, Failure> {
     let context = Context::new(global);
     match command {
         Command::Server(args) => server::run(args).await,
+        Command::Agent(args) => agent::run(args).await,
         Command::ProbeImage(args) => server::probe_image(&args),
         Command::Dev(args) => dev::run(args, &context).await,
+        Command::DevPart(part) => dev::part(part).await,
         Command::Status(args) => status::run(args, &context).await,
         Command::Watch(args) => watch::run(args, &context).await,
         Command::Primary(args) => primary::run(args, &context).await,
+        Command::Switchover(args) => move_primary::switchover(args, &context).await,
+        Command::Failover(args) => move_primary::failover(args, &context).await,
+        Command::Explain(args) => explain::run(args, &context).await,
+        Command::WhatIf(command) => what_if::run(command, &context).await,
+        Command::Receipts(args) => receipts::run(args, &context).await,
+        Command::Ack(args) => ack::run(args, &context).await,
+        Command::Drain(args) => lifecycle::drain(args, &context).await,
+        Command::Maintenance(args) => lifecycle::maintenance(args, &context).await,
+        Command::Activate(args) => lifecycle::activate(args, &context).await,
+        Command::Pause(args) => pause::pause(args, &context).await,
+        Command::Resume(args) => pause::resume(args, &context).await,
+        Command::Automation(command) => automation::run(command, &context).await,
         Command::SetPrimary(args) => set_primary::run(args, &context).await,
         Command::SetInSync(args) => in_sync::run(args, &context).await,
         Command::Node(command) => node::run(command, &context).await,

@@ -1,6 +1,10 @@
 //! `node`: the managed machines.
 
-use super::{Context, find_node, node_change};
+use super::{
+    Context, find_node,
+    lifecycle::{self, DrainArgs, LifecycleArgs},
+    node_change,
+};
 use crate::{
     args,
     exit::{Exit, Failure},
@@ -37,16 +41,16 @@ pub enum NodeCommand {
     Update(node_change::UpdateArgs),
     /// Remove a node without instances for good; its number is never used again
     #[command(after_help = "Example:\n  tenure node remove db-4 --reason sold")]
-    Remove(node_change::LifecycleArgs),
-    /// Let a node take roles
+    Remove(LifecycleArgs),
+    /// Let a node take roles; the same as `tenure activate`
     #[command(after_help = "Example:\n  tenure node activate db-4")]
-    Activate(node_change::LifecycleArgs),
-    /// Let a node keep its roles, and take no new ones
+    Activate(LifecycleArgs),
+    /// Have a node's primaries moved elsewhere; the same as `tenure drain`
     #[command(after_help = "Example:\n  tenure node drain db-4 --reason 'new disks'")]
-    Drain(node_change::LifecycleArgs),
-    /// Mark a node as worked on: its silence alarms nobody. It must hold no primary
+    Drain(DrainArgs),
+    /// Empty a node and mark it as worked on; the same as `tenure maintenance`
     #[command(after_help = "Example:\n  tenure node maintenance db-4 --reason 'new disks'")]
-    Maintenance(node_change::LifecycleArgs),
+    Maintenance(LifecycleArgs),
     /// Begin a node's next incarnation, as its agent does when it starts
     #[command(after_help = "Example:\n  tenure node join db-4")]
     Join {
@@ -82,9 +86,9 @@ pub(super) async fn run(command: NodeCommand, context: &Context) -> Result<Exit,
         NodeCommand::Add(args) => add(args, context).await,
         NodeCommand::Update(args) => node_change::update(args, context).await,
         NodeCommand::Remove(args) => node_change::remove(args, context).await,
-        NodeCommand::Activate(args) => node_change::activate(args, context).await,
-        NodeCommand::Drain(args) => node_change::drain(args, context).await,
-        NodeCommand::Maintenance(args) => node_change::maintenance(args, context).await,
+        NodeCommand::Activate(args) => lifecycle::activate(args, context).await,
+        NodeCommand::Drain(args) => lifecycle::drain(args, context).await,
+        NodeCommand::Maintenance(args) => lifecycle::maintenance(args, context).await,
         NodeCommand::Join { node, last } => join(node, last, context).await,
     }
 }

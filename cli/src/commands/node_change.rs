@@ -1,12 +1,12 @@
 //! Changes of a node that rest on the record as it was read.
 
-use super::{Context, find_node};
+use super::{Context, find_node, lifecycle::LifecycleArgs};
 use crate::{
     args,
     exit::{Exit, Failure},
 };
 use clap::Args;
-use tenure_core::{Command, Lifecycle, NodeRef, Note, RecordKind, Revision, Zone};
+use tenure_core::{Command, NodeRef, RecordKind, Revision, Zone};
 
 /// What to change of a node.
 #[derive(Debug, Args)]
@@ -29,20 +29,6 @@ pub struct UpdateArgs {
     /// Its relative share, 0 to 100000
     #[arg(long)]
     weight: Option<u32>,
-    /// Only if the node is as of this revision (its `modified`); read when left out
-    #[arg(long, value_name = "REVISION")]
-    expected: Option<u64>,
-}
-
-/// Where a node is to go, and why.
-#[derive(Debug, Args)]
-pub struct LifecycleArgs {
-    /// Its name, or its number as id:7
-    #[arg(value_parser = args::node)]
-    node: NodeRef,
-    /// Why; shown to others
-    #[arg(long, value_parser = args::note, default_value = "")]
-    reason: Note,
     /// Only if the node is as of this revision (its `modified`); read when left out
     #[arg(long, value_name = "REVISION")]
     expected: Option<u64>,
@@ -79,34 +65,4 @@ pub(super) async fn remove(args: LifecycleArgs, context: &Context) -> Result<Exi
     };
     let done = cluster.execute(command).await?;
     context.done(&format!("node {} removed", now.name), done)
-}
-
-pub(super) async fn activate(args: LifecycleArgs, context: &Context) -> Result<Exit, Failure> {
-    become_one(Lifecycle::Active, args, context).await
-}
-
-pub(super) async fn drain(args: LifecycleArgs, context: &Context) -> Result<Exit, Failure> {
-    become_one(Lifecycle::Draining, args, context).await
-}
-
-pub(super) async fn maintenance(args: LifecycleArgs, context: &Context) -> Result<Exit, Failure> {
-    become_one(Lifecycle::Maintenance, args, context).await
-}
-
-async fn become_one(
-    to: Lifecycle,
-    args: LifecycleArgs,
-    context: &Context,
-) -> Result<Exit, Failure> {
-    let cluster = context.cluster().await?;
-    let state = cluster.state(&[RecordKind::Node], &[]).await?;
-    let now = find_node(&state, &args.node)?;
-    let command = Command::SetLifecycle {
-        node: NodeRef::Id(now.id),
-        expected: args.expected.map_or(now.modified, Revision),
-        to,
-        reason: args.reason,
-    };
-    let done = cluster.execute(command).await?;
-    context.done(&format!("node {} is {to}", now.name), done)
 }

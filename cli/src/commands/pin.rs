@@ -1,14 +1,16 @@
 //! `pin`: an operator's word on a node.
 
-use super::{Context, find_node};
+use super::{
+    Context, find_node,
+    until::{self, UntilArgs},
+};
 use crate::{
     args, clock,
     exit::{Exit, Failure},
     output::{Out, shape},
 };
 use clap::{Args, Subcommand, ValueEnum};
-use std::time::Duration;
-use tenure_core::{Command, NodeRef, Note, PinKind, RecordKind, Revision, State, Timestamp};
+use tenure_core::{Command, NodeRef, Note, PinKind, RecordKind, Revision, State};
 
 /// What to do with pins.
 #[derive(Debug, Subcommand)]
@@ -17,9 +19,12 @@ pub enum PinCommand {
     #[command(after_help = "Example:\n  tenure pin list")]
     List,
     /// Pin a node up or down, in place of the pin that it may have
-    #[command(
-        after_help = "Example:\n  tenure pin set db-2 down --for 2h --reason 'disk is being replaced'"
-    )]
+    #[command(after_help = "\
+Whether it has ended is told by the leader's clock.
+
+Example:
+  tenure pin set db-2 down --for 2h --reason 'disk is being replaced'
+  tenure pin set db-1 up --until 2030-01-31T18:00Z --reason 'audit'")]
     Set(SetArgs),
     /// Take a node's pin away
     #[command(after_help = "Example:\n  tenure pin remove db-2")]
@@ -60,9 +65,8 @@ pub struct SetArgs {
     /// What it says
     #[arg(value_enum)]
     pin: KindArg,
-    /// How long it is meant to stand; without end when left out
-    #[arg(long = "for", value_name = "TIME", value_parser = args::duration)]
-    length: Option<Duration>,
+    #[command(flatten)]
+    until: UntilArgs,
     /// Why; shown to others
     #[arg(long, value_parser = args::note)]
     reason: Note,
@@ -106,11 +110,7 @@ fn table(out: Out, state: &State) -> String {
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<Exit, Failure> {
-    let until = args
-        .length
-        .map(|length| clock::now().saturating_add(length));
-    let until = until
-        .map(|since_1970| Timestamp(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)));
+    let until = args.until.end(clock::now())?;
     let cluster = context.cluster().await?;
     let state = cluster.state(KINDS, &[]).await?;
     let node = find_node(&state, &args.node)?;
@@ -125,10 +125,13 @@ async fn set(args: SetArgs, context: &Context) -> Result<Exit, Failure> {
         reason: args.reason,
     };
     let done = cluster.execute(command).await?;
-    context.done(
-        &format!("node {} pinned {}", node.name, PinKind::from(args.pin)),
-        done,
-    )
+    let what = format!(
+        "node {} pinned {} {}",
+        node.name,
+        PinKind::from(args.pin),
+        until::wording(until)
+    );
+    context.done(&what, done)
 }
 
 async fn remove(node: &NodeRef, expected: Option<u64>, context: &Context) -> Result<Exit, Failure> {

@@ -105,6 +105,7 @@ fn table<'a>(out: Out, state: &State, services: impl Iterator<Item = &'a Service
         "primary",
         "epoch",
         "in sync",
+        "syncing",
         "instances",
         "healthy",
     ]);
@@ -123,6 +124,7 @@ fn table<'a>(out: Out, state: &State, services: impl Iterator<Item = &'a Service
             primary.map_or_else(none, |member| shape::node_name(state, member.node)),
             now.map_or_else(none, |now| now.epoch.to_string()),
             now.map_or_else(none, |now| now.in_sync.len().to_string()),
+            now.map_or_else(none, |now| now.syncing.len().to_string()),
             instances.len().to_string(),
             serving.to_string(),
         ]);
@@ -162,12 +164,12 @@ fn describe(out: Out, state: &State, service: &Service) -> String {
     let mut text = table(out, state, std::iter::once(service));
     text.push_str(&format!("\npolicy: {}", wording(&service.policy)));
     if let Some(now) = state.assignment(&service.name) {
-        let in_sync: Vec<String> = now
-            .in_sync
-            .iter()
-            .map(|node| shape::node_name(state, *node))
-            .collect();
-        text.push_str(&format!("\nin sync: {}", escape(&in_sync.join(", "))));
+        let in_sync = shape::node_names(state, &now.in_sync).join(", ");
+        text.push_str(&format!("\nin sync: {}", escape(&in_sync)));
+        if !now.syncing.is_empty() {
+            let syncing = shape::node_names(state, &now.syncing).join(", ");
+            text.push_str(&format!("\nsyncing: {}", escape(&syncing)));
+        }
         text.push_str(&format!("\nreason: {}", escape(now.reason.as_str())));
         text.push_str(&format!("\nlosses: {}", now.loss));
     }

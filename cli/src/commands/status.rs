@@ -1,5 +1,7 @@
 //! `status`: what is wrong, and who leads. Its exit code is what monitoring reads.
 
+mod moving;
+
 use super::Context;
 use crate::{
     cluster::{Known, Look},
@@ -14,7 +16,9 @@ use tenure_core::{Endpoint, Severity};
 /// Nothing but what every command shares.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit code 0 when all is well, 1 for a warning, 2 when somebody must act, 3 when nobody answers.
+Exit code 0 when all is well, 1 for a warning, 2 when somebody must act, 3 when nobody answers. A service
+that nobody serves as primary is told with what the leader does about it, or why it does nothing; pauses
+and failovers that nobody has acknowledged are warnings.
 
 Example:
   tenure status")]
@@ -92,13 +96,21 @@ pub(super) async fn run(_: StatusArgs, context: &Context) -> Result<Exit, Failur
         .iter()
         .filter_map(|server| Endpoint::new(&server.api).ok())
         .collect();
-    let looks = cluster.look(&servers).await;
-    let shape = shape(known, &looks, is_current);
+    let (looks, more) = tokio::join!(
+        cluster.look(&servers),
+        moving::findings(&cluster, is_current)
+    );
+    let shape = shape(known, &looks, more, is_current);
     context.out.show(&shape, || text(context.out, &shape))?;
     Ok(exit(&shape.findings))
 }
 
-fn shape(known: ClusterStatus, looks: &[Look], has_quorum: bool) -> StatusShape {
+fn shape(
+    known: ClusterStatus,
+    looks: &[Look],
+    more: Vec<FindingShape>,
+    has_quorum: bool,
+) -> StatusShape {
     let said = |api: &str| {
         let look = looks.iter().find(|look| look.api.as_str() == api)?;
         look.said.as_ref().ok()
@@ -117,6 +129,7 @@ fn shape(known: ClusterStatus, looks: &[Look], has_quorum: bool) -> StatusShape 
         subject: finding.subject,
         what: finding.what,
     }));
+    findings.extend(more);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     StatusShape {
         status: word(exit(&findings)),

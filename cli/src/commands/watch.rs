@@ -41,7 +41,7 @@ enum What {
 struct LineShape {
     revision: u64,
     what: What,
-    /// settings, server, node, service, assignment, instance or pin.
+    /// settings, server, node, service, assignment, instance, pin, automation or pause.
     kind: &'static str,
     /// Names the record, for people.
     key: String,
@@ -93,6 +93,7 @@ fn filter(services: &[ServiceName]) -> Filter {
         RecordKind::Service,
         RecordKind::Assignment,
         RecordKind::Instance,
+        RecordKind::Pause,
     ];
     Filter {
         kinds: if services.is_empty() {
@@ -153,12 +154,13 @@ impl Picture {
         Ok(())
     }
 
-    /// Whoever asked for services did not ask for nodes; a person wants to know who is primary to
-    /// begin with, not every record.
+    /// Whoever asked for services did not ask for nodes; a pause of anything may be about them. A person
+    /// wants to know who is primary to begin with and what is paused, not every record.
     fn is_told(&self, what: What, key: &Key) -> bool {
-        let is_asked = self.services.is_empty() || key.service().is_some();
+        let is_pause = matches!(key, Key::Pause(_));
+        let is_asked = self.services.is_empty() || key.service().is_some() || is_pause;
         let is_beginning = what == What::Present && !self.out.json;
-        is_asked && (!is_beginning || matches!(key, Key::Assignment(_)))
+        is_asked && (!is_beginning || is_pause || matches!(key, Key::Assignment(_)))
     }
 
     fn tell(

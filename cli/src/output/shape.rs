@@ -1,8 +1,16 @@
 //! The shapes that `--json` prints. Programs read them: a field may be added, but none is renamed,
 //! removed or given another meaning. A value that is not there is `null`, never left out.
 
+mod instance;
+mod operate;
+mod receipt;
+
+pub use instance::{Assigned, Instance, Position};
+pub use operate::{Automation, Explanation, Forecast, Hold, Moved, Pause};
+pub use receipt::Receipt;
+
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenure_core as core;
 
 /// A node. `incarnation` counts its joins; `modified` is what `--expected` compares.
@@ -132,6 +140,8 @@ pub struct Assignment {
     loss: u64,
     /// Names of the nodes known to hold every acknowledged write.
     in_sync: Vec<String>,
+    /// Names of the nodes that follow and may acknowledge, and may lack older writes.
+    syncing: Vec<String>,
     reason: String,
     modified: u64,
 }
@@ -162,11 +172,8 @@ impl Assignment {
             primary,
             epoch: now.epoch.0,
             loss: now.loss.0,
-            in_sync: now
-                .in_sync
-                .iter()
-                .map(|node| node_name(state, *node))
-                .collect(),
+            in_sync: node_names(state, &now.in_sync),
+            syncing: node_names(state, &now.syncing),
             reason: now.reason.to_string(),
             modified: now.modified.0,
         }
@@ -181,56 +188,9 @@ pub fn node_name(state: &core::State, id: core::NodeId) -> String {
         .map_or_else(|| id.to_string(), |node| node.name.to_string())
 }
 
-/// An instance. `health` is unknown when it last spoke in an earlier incarnation of its node.
-#[derive(Debug, Serialize)]
-pub struct Instance {
-    service: String,
-    node: String,
-    node_id: u64,
-    endpoint: String,
-    preference: u32,
-    /// unknown, starting, healthy, degraded or failing.
-    health: String,
-    /// What it says it is: primary, replica, peer or null.
-    role: Option<String>,
-    /// The epoch in which it says so.
-    role_epoch: Option<u64>,
-    position: Option<Position>,
-    note: String,
-    attributes: BTreeMap<String, String>,
-    modified: u64,
-}
-
-/// How far an instance has got.
-#[derive(Debug, Serialize)]
-pub struct Position {
-    history: String,
-    offset: u64,
-}
-
-impl Instance {
-    /// The instance, with what the state knows about its node.
-    pub fn new(state: &core::State, instance: &core::Instance) -> Self {
-        let report = &instance.report;
-        let position = report.position.as_ref().map(|position| Position {
-            history: position.history.to_string(),
-            offset: position.offset,
-        });
-        Self {
-            service: instance.service.to_string(),
-            node: node_name(state, instance.node),
-            node_id: instance.node.0,
-            endpoint: instance.endpoint.to_string(),
-            preference: instance.preference,
-            health: state.health(instance).to_string(),
-            role: report.role.map(|(role, _)| role.to_string()),
-            role_epoch: report.role.map(|(_, epoch)| epoch.0),
-            position,
-            note: report.note.to_string(),
-            attributes: pairs(&report.attributes),
-            modified: instance.modified.0,
-        }
-    }
+/// The names of nodes, in the order of their numbers.
+pub fn node_names(state: &core::State, ids: &BTreeSet<core::NodeId>) -> Vec<String> {
+    ids.iter().map(|id| node_name(state, *id)).collect()
 }
 
 /// A node's pin. `until_ms` is wall-clock milliseconds since 1970, null for no end.

@@ -100,3 +100,58 @@ fn a_server_that_cannot_start_says_why() {
     assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
     assert!(told(&refused).contains("data"), "{}", told(&refused));
 }
+
+fn agent(config: &Path) -> Output {
+    let mut command = tenure();
+    command
+        .args(["agent", "--log", "off", "--config"])
+        .arg(config);
+    command
+        .output()
+        .expect("the binary that was built can be started")
+}
+
+#[test]
+fn an_agent_that_cannot_start_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("agent.toml");
+    let missing = agent(&config);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(told(&missing).contains("agent.toml"), "{}", told(&missing));
+
+    let letter = folder.path().join("letter.txt");
+    std::fs::write(&letter, "dear").unwrap();
+    let text = |node: &str| {
+        format!(
+            "cluster = \"x\"\nservers = [\"127.0.0.1:1\"]\nnode = {node:?}\nstate_dir = {:?}\n",
+            letter.to_str().unwrap()
+        )
+    };
+    std::fs::write(&config, text("Db 1")).unwrap();
+    let wrong = agent(&config);
+    assert_eq!(wrong.status.code(), Some(3), "{}", told(&wrong));
+    assert!(told(&wrong).contains("node"), "{}", told(&wrong));
+
+    std::fs::write(&config, text("db-1")).unwrap();
+    let refused = agent(&config);
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    assert!(told(&refused).contains("letter.txt"), "{}", told(&refused));
+}
+
+#[test]
+fn an_end_that_has_passed_is_told_before_anything_is_asked() {
+    let line = [
+        "--server",
+        "127.0.0.1:1",
+        "pause",
+        "--cluster",
+        "--until",
+        "2000-02-29T00:00Z",
+        "--reason",
+        "x",
+    ];
+    let output = run(&line);
+    assert_eq!(output.status.code(), Some(3));
+    let sentence = "error: --until 2000-02-29T00:00:00Z has passed: it is ";
+    assert!(told(&output).starts_with(sentence), "{}", told(&output));
+}
