@@ -50,7 +50,10 @@ pub(crate) fn live(equipment: Equipment) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::system)?;
-    runtime.block_on(equipment.live())
+    let end = runtime.block_on(equipment.live());
+    // What a driver still does on a disk that hangs is not waited for.
+    runtime.shutdown_background();
+    end
 }
 
 impl Equipment {
@@ -138,9 +141,10 @@ impl Equipment {
         let opened = KeptFile::open(&self.folder, &identity.boot, member.node, services.len())?;
         let (mut file, kept) = opened;
         let advertised = advertised(&self.config, questions.as_ref());
-        let mut session = [0; 8];
-        getrandom::fill(&mut session).map_err(Error::system)?;
-        let session = u64::from_le_bytes(session);
+        // A later session of the same life is the larger one, and no two are alike.
+        let mut unique = [0; 2];
+        getrandom::fill(&mut unique).map_err(Error::system)?;
+        let session = (clock::now().0 << 16) | u64::from(u16::from_le_bytes(unique));
         let start = start(&membership, session, advertised, services.clone(), kept);
         let initial = start.kept.clone().unwrap_or_default();
         let heartbeat = start.heartbeat;

@@ -238,10 +238,12 @@ impl Trouble {
         Self { what, again: false }
     }
 
+    /// What was rejected is tried again when the records have changed, and not before: every attempt is
+    /// an entry of the log.
     fn of(service: &ServiceName, error: &Error) -> Self {
         Self {
             what: format!("the instance of {service} is not registered: {error}"),
-            again: true,
+            again: !matches!(error, Error::Rejected(_)),
         }
     }
 }

@@ -191,6 +191,9 @@ impl Instance {
                 Ended::Exited => return,
             };
             match &result {
+                Ok(Feat::Sees(_) | Feat::Permits(_)) => {
+                    tracing::debug!(%service, what = name, took_us, "done");
+                }
                 Ok(feat) => tracing::info!(%service, what = name, took_us, ?feat, "done"),
                 Err(why) => tracing::warn!(%service, what = name, took_us, %why, "not done"),
             }
