@@ -67,6 +67,7 @@ pub async fn once<S: Stack>(
         add(&mut figures, Metric::Lost, lost.len());
         remarks.extend(trace.account_of(&lost, course.signal));
     }
+    let failures = failures_of(&writers, course.signal);
     if let Some(stale) = stale {
         beside(stale, &course, last, &mut figures).await?;
     }
@@ -78,6 +79,7 @@ pub async fn once<S: Stack>(
     Ok(Suffered {
         samples: figures.into_iter().map(sample).collect(),
         remarks,
+        failures,
     })
 }
 
@@ -87,6 +89,8 @@ pub struct Suffered {
     pub samples: Vec<Sample>,
     /// What a reader must know of it.
     pub remarks: Vec<String>,
+    /// How writes failed after the signal: the errors that were answered, and `no answer`.
+    pub failures: BTreeSet<String>,
 }
 
 /// At most one figure per metric.
@@ -213,6 +217,17 @@ fn measured(fault: Fault, course: &Course, writers: &[(String, Trace)]) -> Figur
         Fault::Kill | Fault::Stop | Fault::Cut => {}
     }
     figures
+}
+
+fn failures_of(writers: &[(String, Trace)], since: Moment) -> BTreeSet<String> {
+    let mut kinds = BTreeSet::new();
+    for (_prefix, trace) in writers {
+        kinds.extend(trace.refusals_since(since).into_keys());
+        if trace.unknown.iter().any(|at| *at >= since) {
+            kinds.insert("no answer".to_owned());
+        }
+    }
+    kinds
 }
 
 fn failures(trace: &Trace, since: Moment) -> usize {

@@ -115,6 +115,10 @@ impl Turn<'_> {
                     for sample in suffered.samples {
                         report.add(&self.system, sample);
                     }
+                    for kind in suffered.failures {
+                        let system = &self.system;
+                        report.note(format!("{system}: {fault}: writes failed with {kind}"));
+                    }
                     for remark in suffered.remarks {
                         report.note(self.line(&format!("{fault}: {remark}")));
                     }
