@@ -66,9 +66,10 @@ async fn a_primary_that_dies_is_replaced_and_nothing_is_lost() {
                 follow.changed().await.expect("it is watched");
             }
         };
-        primary = tokio::time::timeout(BOUND, next)
-            .await
-            .expect("it is replaced");
+        primary = match tokio::time::timeout(BOUND, next).await {
+            Ok(next) => next,
+            Err(_) => panic!("it is not replaced: {}", site.story().await),
+        };
         site.replicated(&primary).await;
     }
     assert_eq!(site.world.lock()[&primary.endpoint].data, acknowledged);

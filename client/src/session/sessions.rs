@@ -66,8 +66,9 @@ impl Sessions {
     /// Opens a session with every server that the client knows, and with those that it learns of.
     /// Must be called within a runtime; returns at once.
     ///
-    /// `session` names this run of the agent: random, the same in its heartbeats. `cluster` is the
-    /// cluster's id, which servers of another one refuse; empty when any will do.
+    /// `session` names this run of the agent, in its heartbeats too: larger than that of any earlier run
+    /// of the member's agent. `cluster` is the cluster's id, which servers of another one refuse; empty
+    /// when any will do.
     #[must_use]
     pub fn start(client: &Client, member: Member, session: u64, cluster: &str) -> Self {
         let (beats, to_send) = watch::channel(None);
