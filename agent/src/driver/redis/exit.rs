@@ -22,6 +22,10 @@ use super::line::{Dial, Trouble};
 const SOON: Duration = Duration::from_millis(20);
 const LATER: Duration = Duration::from_millis(200);
 const SOON_FOR: Duration = Duration::from_secs(5);
+/// How many connections that end at once are followed up at once. A process that goes closes its
+/// connections before its port: the first that follows one up may still be accepted. But an instance that
+/// accepts and closes, having too many clients, is not asked without a pause.
+const AT_ONCE_MAX: u32 = 3;
 
 /// The watch, which ends when this is dropped.
 #[derive(Debug)]
@@ -57,56 +61,74 @@ impl ExitWatch {
 
 async fn watch_over(dial: Dial, teller: PresenceTeller, process: Known) {
     let mut last_seen = Instant::now();
+    let mut followed_up = 0;
     loop {
         let began = Instant::now();
+        let mut ended = false;
         match dial.tcp().await {
             Ok(canary) => {
                 teller.say(Presence::Running);
-                until_it_ends(canary, &process, &teller).await;
+                ended = until_it_ends(canary, &process).await;
                 last_seen = Instant::now();
             }
             Err(Trouble::Refused) => {
-                teller.say(Presence::Exited);
                 // Or else its end would be told of once more when the next one is up.
                 process.send_replace(None);
             }
             Err(Trouble::Unreachable(_) | Trouble::Silent(_) | Trouble::Denied(_)) => {
                 teller.say(Presence::Unknown);
+                rest(&process, &teller, LATER).await;
+                continue;
             }
         }
-        // A connection that stood for a while is followed up at once: being refused now is the proof.
-        if began.elapsed() < SOON {
-            let soon = last_seen.elapsed() < SOON_FOR;
-            sleep(if soon { SOON } else { LATER }).await;
+        if began.elapsed() >= SOON {
+            followed_up = 0;
         }
+        if ended && followed_up < AT_ONCE_MAX {
+            followed_up += 1;
+            continue;
+        }
+        if !ended {
+            teller.say(Presence::Exited);
+        }
+        let soon = last_seen.elapsed() < SOON_FOR;
+        rest(&process, &teller, if soon { SOON } else { LATER }).await;
     }
 }
 
-/// Returns when the connection ends or the process is gone; says so in the latter case.
-async fn until_it_ends(mut canary: TcpStream, process: &Known, teller: &PresenceTeller) {
+/// Whether the connection ended; otherwise the process is gone.
+async fn until_it_ends(mut canary: TcpStream, process: &Known) -> bool {
     let mut said = [0; 512];
-    let mut known = process.subscribe();
     loop {
         tokio::select! {
-            dead = gone(&mut known) => {
-                teller.say(Presence::Exited);
-                // Or else whoever comes up next would be taken for it.
-                process.send_if_modified(|process| {
-                    process.take_if(|process| process.id == dead).is_some()
-                });
-                return;
-            }
+            () = gone(process) => return false,
             // What an instance says here, such as that it has too many clients, is no sign of an exit.
             read = canary.read(&mut said) => match read {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return true,
                 Ok(_) => {}
             },
         }
     }
 }
 
-/// Waits until the process that it is now known to be is gone, and says which it was.
-async fn gone(known: &mut watch::Receiver<Option<LocalProcess>>) -> i32 {
+/// Pauses, with an eye on the process.
+async fn rest(process: &Known, teller: &PresenceTeller, pause: Duration) {
+    tokio::select! {
+        () = sleep(pause) => {}
+        () = gone(process) => teller.say(Presence::Exited),
+    }
+}
+
+/// Waits until the process that it is now known to be is gone. It is forgotten then, or else whoever
+/// comes up next would be taken for it.
+async fn gone(process: &Known) {
+    let mut known = process.subscribe();
+    let dead = gone_of(&mut known).await;
+    process.send_if_modified(|process| process.take_if(|process| process.id == dead).is_some());
+}
+
+/// The same, and says which it was.
+async fn gone_of(known: &mut watch::Receiver<Option<LocalProcess>>) -> i32 {
     loop {
         let process = known.borrow_and_update().clone();
         let ends = async {
