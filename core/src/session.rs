@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One beat of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Random, chosen when the agent was started: its sequence begins anew with it.
+    /// Chosen when the agent was started, and larger than that of any earlier agent of the member: its
+    /// sequence begins anew with it, and what still comes of an earlier one is late.
     pub session: u64,
     /// One more with each beat of the session.
     pub sequence: u64,
@@ -223,6 +224,8 @@ pub struct Fellow {
 pub struct PledgeRequest {
     /// The service.
     pub service: ServiceName,
+    /// Who is asked: another that is reached under its address says no.
+    pub of: NodeId,
     /// The primary.
     pub holder: Member,
     /// The epoch by which it is primary.

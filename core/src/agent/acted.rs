@@ -36,9 +36,15 @@ impl Instance {
     fn did(&mut self, next: u64, what: Action, ballot: Option<u64>, feat: Feat) {
         match what {
             Action::Promote { epoch, .. } => {
-                self.promoted = Some(epoch);
-                self.whole = true;
                 self.seen.role = Observed::Writable;
+                // Where it was before is not where it is now: a new primary may begin a history.
+                self.seen.position = None;
+                // One that was seen to be started anew meanwhile has let go, and is fenced next.
+                if self.standing.holds() == Some(epoch) {
+                    self.promoted = Some(epoch);
+                    self.taken_over = false;
+                    self.whole = true;
+                }
             }
             Action::Follow { epoch, .. } => {
                 self.follows = self.wanted_primary().map(|primary| (epoch, primary));
@@ -76,7 +82,8 @@ impl Instance {
             }
             Action::Permit { members } => {
                 self.permits = members.into_keys().collect();
-                self.seen.position = position(feat).or(self.seen.position.take());
+                // Only where it got to after the others were detached says what those had acknowledged.
+                self.seen.position = position(feat);
             }
             Action::Probe { .. } => {
                 self.sees_primary = match feat {

@@ -20,6 +20,11 @@ impl Agent {
         if !meant || (grant.term, grant.number) <= self.heard {
             return;
         }
+        // A new leader believes a member that is idle once it has heard of that leader: then no grant of
+        // an earlier one counts any more.
+        if grant.term > self.heard.0 {
+            self.next_beat = Moment(0);
+        }
         self.heard = (grant.term, grant.number);
         self.heartbeat = grant.heartbeat;
         self.drift_permille = grant.drift_permille;

@@ -2,8 +2,8 @@
 
 use super::{Action, KeptService, Observation, Observed, pledges::Pledges};
 use crate::{
-    Directive, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Report, Returned, Role,
-    ServiceName, Sign, Standing, Surveyed, Wanted,
+    Directive, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Returned, Standing,
+    Surveyed, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,8 @@ pub(super) struct Instance {
     pub(super) refuses: Epoch,
     /// The epoch by which its driver has confirmed that it takes writes.
     pub(super) promoted: Option<Epoch>,
+    /// Whether that is only what an earlier process of the agent had begun.
+    pub(super) taken_over: bool,
     /// Whom it follows, by which epoch.
     pub(super) follows: Option<(Epoch, NodeId)>,
     followed_at: Moment,
@@ -57,7 +59,7 @@ pub(super) struct Instance {
     /// The latest epoch by which it took writes.
     held: Option<Epoch>,
     /// The process that was seen last.
-    run: u64,
+    pub(super) run: u64,
     /// Whether it has all that it ever acknowledged.
     pub(super) whole: bool,
 }
@@ -87,6 +89,7 @@ impl Instance {
             pledged_until: kept.pledged_until,
             refuses: kept.surveyed,
             promoted: kept.holds,
+            taken_over: kept.holds.is_some(),
             follows: None,
             followed_at: Moment(0),
             permits: BTreeSet::new(),
@@ -155,10 +158,12 @@ impl Instance {
         self.standing.holds().is_none() && (later || self.seen.presence == Presence::Exited)
     }
 
-    /// A heartbeat was sent.
+    /// A heartbeat was sent. One that says that it is idle ends what was granted before: the leader may
+    /// turn to another on the strength of it.
     pub(super) fn said(&mut self, sequence: u64) {
         if self.standing.holds().is_none() {
             self.idle_since = sequence;
+            self.leased_until = Moment(0);
         }
     }
 
@@ -199,7 +204,10 @@ impl Instance {
     fn must_fence(&self, now: Moment) -> bool {
         match self.standing {
             Standing::Primary(_) | Standing::Quiesced(_) => self.primary_by(now).is_none(),
-            Standing::Idle(_) => self.epoch > Epoch(0) && self.seen.role == Observed::Writable,
+            Standing::Idle(_) => {
+                let writable = self.epoch > Epoch(0) && self.seen.role == Observed::Writable;
+                writable || self.is_promoting()
+            }
         }
     }
 
@@ -252,7 +260,7 @@ impl Instance {
     }
 
     /// Whether it was primary by this epoch, was started anew since, and must not lose anything.
-    fn is_bereft(&self) -> bool {
+    pub(super) fn is_bereft(&self) -> bool {
         let strict = self
             .directive
             .as_ref()
@@ -261,25 +269,6 @@ impl Instance {
                 Wanted::Replica { .. } | Wanted::Standby | Wanted::Peer => true,
             });
         strict && !self.whole && self.held == Some(self.epoch)
-    }
-
-    /// Takes in what its driver sees; `next` is the next heartbeat.
-    pub(super) fn see(&mut self, seen: Observation, next: u64) {
-        let other = seen.run != 0 && self.run != 0 && seen.run != self.run;
-        if seen.run != 0 {
-            self.run = seen.run;
-        }
-        if other {
-            self.whole = false;
-        }
-        if other || seen.presence == Presence::Exited {
-            self.let_go(next);
-            self.follows = None;
-        }
-        if self.follows.is_some() && seen.role == (Observed::Following { linked: true }) {
-            self.whole = true;
-        }
-        self.seen = seen;
     }
 
     fn as_replica(&self, now: Moment, directive: &Directive, primary: NodeId) -> Option<Action> {
@@ -306,7 +295,13 @@ impl Instance {
         None
     }
 
-    fn is_fencing(&self) -> bool {
+    /// A promotion that was given up may still be under way: a fence takes its place.
+    fn is_promoting(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| matches!(running.what, Action::Promote { .. }))
+    }
+
+    pub(super) fn is_fencing(&self) -> bool {
         let running = self.running.as_ref();
         running.is_some_and(|running| matches!(running.what, Action::Fence { .. }))
     }
@@ -385,53 +380,4 @@ impl Instance {
         let waits = (self.not_before > Moment(0)).then_some(self.not_before);
         ends.into_iter().chain(waits).min()
     }
-
-    /// What is said of it.
-    pub(super) fn sign(&self, service: &ServiceName, now: Moment) -> Sign {
-        let role = match (self.seen.shown_role(), self.standing, self.follows) {
-            (_, Standing::Primary(epoch) | Standing::Quiesced(epoch), _)
-                if self.promoted == Some(epoch) =>
-            {
-                Some((Role::Primary, epoch))
-            }
-            (Some(Role::Replica), Standing::Idle(_), Some((epoch, _))) => {
-                Some((Role::Replica, epoch))
-            }
-            (Some(Role::Peer), _, _) => Some((Role::Peer, Epoch(0))),
-            (Some(Role::Primary | Role::Replica) | None, _, _) => None,
-        };
-        let surveyed = self.surveyed.clone().map(|surveyed| Surveyed {
-            pledged: now_to(now, self.pledged_until),
-            ..surveyed
-        });
-        Sign {
-            service: service.clone(),
-            report: Report {
-                health: self.seen.health,
-                role,
-                position: self.seen.position.clone(),
-                note: self.seen.note.clone(),
-                attributes: self.seen.attributes.clone(),
-            },
-            presence: if self.is_bereft() {
-                Presence::Exited
-            } else {
-                self.seen.presence
-            },
-            whole: self.whole,
-            standing: self.standing,
-            permits: self.permits.iter().copied().collect(),
-            linked: self.follows.is_some()
-                && self.seen.role == Observed::Following { linked: true },
-            stalled: self.seen.stalled,
-            sees_primary: self.sees_primary,
-            surveyed,
-            returned: self.returned.clone(),
-        }
-    }
-}
-
-/// How long it is until a moment, rounded up.
-fn now_to(now: Moment, until: Moment) -> Millis {
-    Millis(until.0.saturating_sub(now.0).div_ceil(1_000))
 }

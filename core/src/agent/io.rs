@@ -122,7 +122,7 @@ pub struct KeptService {
 pub struct Start {
     /// The member.
     pub member: Member,
-    /// Random.
+    /// Larger than that of any agent of the member that was started before: the moment of the start, say.
     pub session: u64,
     /// Where other agents reach this one.
     pub agent: Option<Endpoint>,

@@ -11,6 +11,7 @@ mod granted;
 mod instance;
 mod io;
 mod pledges;
+mod shown;
 
 pub use action::{Action, Feat, Observation, Observed};
 pub use io::{Input, Kept, KeptService, Output, Start};
@@ -154,10 +155,12 @@ impl Agent {
     /// it pledges no more, and one that was never told of the service's epoch does not know enough to.
     fn pledge(&mut self, now: Moment, request: &PledgeRequest) -> bool {
         let drift = self.drift_permille.max(10);
+        let is_meant = request.of == self.start.member.node;
         let Some(instance) = self.instances.get_mut(&request.service) else {
             return false;
         };
-        let may = instance.epoch > Epoch(0)
+        let may = is_meant
+            && instance.epoch > Epoch(0)
             && instance.epoch <= request.epoch
             && instance.refuses < request.epoch
             && instance.standing.holds().is_none()
@@ -204,6 +207,7 @@ impl Agent {
                 agent,
                 what: PledgeRequest {
                     service: service.clone(),
+                    of: node,
                     holder: member,
                     epoch,
                     lasting,

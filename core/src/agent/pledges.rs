@@ -9,6 +9,7 @@ pub(super) struct Pledges {
     /// Until when the member may act, by pledges.
     pub(super) until: Moment,
     round: Option<Round>,
+    asked_at: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl Pledges {
         lasting: Millis,
         electors: BTreeSet<NodeId>,
     ) {
+        self.asked_at = Some(now);
         self.round = Some(Round {
             request,
             sent: now,
@@ -51,9 +53,9 @@ impl Pledges {
         }
     }
 
-    /// When the latest round began, if one is under way.
+    /// When the latest round began, whatever came of it: the next one comes a heartbeat later.
     pub(super) fn asked_at(&self) -> Option<Moment> {
-        self.round.as_ref().map(|round| round.sent)
+        self.asked_at
     }
 
     /// Nothing may be done by pledges any more.

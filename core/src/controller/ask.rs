@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Account, Cause, Command, Completeness, FenceProof, Member, NodeId, NodeRef, Phase, Timeline,
-    reject::note,
+    planner::failover::choose, reject::note,
 };
 
 impl Leading {
@@ -77,6 +77,7 @@ impl Leading {
                 let Some(primary) = view.assignment.primary else {
                     return self.first(look, view, course, to, asked, out);
                 };
+                self.somebody(look, view, course, primary, to)?;
                 let mut failing = Failing {
                     cause: Cause::Operator,
                     primary,
@@ -105,6 +106,29 @@ impl Leading {
                 course.stage = Stage::Failing(failing);
                 Ok(())
             }
+        }
+    }
+
+    /// Nobody is fenced where it is known beforehand that nobody can take over.
+    fn somebody(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &Course,
+        primary: Member,
+        to: Option<NodeId>,
+    ) -> Result<(), Hold> {
+        if to == Some(primary.node) {
+            let why = format!("{} is the primary", name_of(look, primary.node));
+            return Err(Hold::new(HoldCode::NotThatOne, why));
+        }
+        let mut case = self.case(look, view, course, None, false);
+        case.only = to;
+        match choose(&case) {
+            Err(hold) if matches!(hold.code, HoldCode::NoCandidate | HoldCode::NotThatOne) => {
+                Err(hold)
+            }
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

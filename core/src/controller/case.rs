@@ -3,7 +3,7 @@
 use super::{Look, course::Course, known::Known, leading::Leading};
 use crate::{
     Assignment, Health, Instance, Member, Node, NodeId, Note, PinKind, Policy, Presence,
-    PrimaryPolicy, Scope, ServiceName, lease,
+    PrimaryPolicy, Role, Scope, ServiceName, lease,
     planner::failover::{Candidate, Case},
 };
 use std::sync::Arc;
@@ -87,10 +87,20 @@ impl Leading {
         let known = known.filter(|(epoch, _)| *epoch == view.assignment.epoch);
         let last = known.map(|(_, position)| position);
         let primary = view.assignment.primary;
-        let committed = primary.and_then(|primary| view.instance(primary.node));
-        let committed = committed.and_then(|it| it.report.position.as_ref());
+        // What it said as a replica, or in another life, is not the history that it wrote as primary.
+        let committed = primary.and_then(|primary| {
+            let instance = view.instance(primary.node)?;
+            let as_primary = Some((Role::Primary, view.assignment.epoch));
+            let meant =
+                instance.reported_in == primary.incarnation && instance.report.role == as_primary;
+            instance.report.position.as_ref().filter(|_| meant)
+        });
         let history = last.as_ref().or(committed).map(|it| it.history.clone());
-        let one = |it: &Instance| self.candidate(look, it, ballot, automatic);
+        let one = |it: &Instance| {
+            let mut candidate = self.candidate(look, it, ballot, automatic)?;
+            candidate.whole &= !course.anew.contains_key(&it.node);
+            Some(candidate)
+        };
         Case {
             assignment: view.assignment,
             policy: view.policy,

@@ -1,7 +1,9 @@
 //! What is under way for one service.
 
 use super::{Hold, holders::Holders};
-use crate::{Cause, Epoch, FenceProof, Member, Moment, NodeId, Note, Phase, Position, Timeline};
+use crate::{
+    Cause, Epoch, FenceProof, Member, Moment, NodeId, Note, Phase, Position, Revision, Timeline,
+};
 use std::collections::BTreeMap;
 
 /// What is under way for one service.
@@ -19,8 +21,15 @@ pub(super) struct Course {
     pub(super) last: Option<(Epoch, Position)>,
     /// Since when members are silent, or behind.
     pub(super) unfit_since: BTreeMap<NodeId, Moment>,
+    /// How far each syncing member has to get to be in sync, and by which revision of the assignment.
+    pub(super) goals: BTreeMap<NodeId, (Revision, Position)>,
+    /// Members that were started anew, and are not known to have again what they had acknowledged; with
+    /// the latest grant to anybody when they were heard to follow again.
+    pub(super) anew: BTreeMap<NodeId, Option<u64>>,
     /// Who is to be detached, so that the log can leave it out.
     pub(super) detached: Option<NodeId>,
+    /// How far the primary had got once it was.
+    pub(super) detached_at: Option<Position>,
     /// A change of the members that was proposed and is not decided.
     pub(super) proposed: bool,
     /// What each member was last told.
@@ -134,7 +143,10 @@ impl Course {
             confirming: None,
             last: None,
             unfit_since: BTreeMap::new(),
+            goals: BTreeMap::new(),
+            anew: BTreeMap::new(),
             detached: None,
+            detached_at: None,
             proposed: false,
             told: BTreeMap::new(),
             idle_since: None,

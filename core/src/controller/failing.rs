@@ -76,6 +76,14 @@ impl Leading {
             self.hold(look, course, None, hold, out);
             return Stage::Steady;
         }
+        // What is known beforehand not to come to anything is not tried again and again: each time the
+        // others would be detached, and the log would say so.
+        if course.held.is_some()
+            && let Err(hold) = self.preview(look, view, course)
+        {
+            self.hold(look, course, None, hold, out);
+            return Stage::Steady;
+        }
         // A stuck primary is moved in order, if it lets itself be; when that is taken back it is replaced.
         let tried = course.held.as_ref().is_some_and(|(hold, at)| {
             hold.code == HoldCode::Aborted && look.now.since(*at) < Millis(5_000)
@@ -120,6 +128,13 @@ impl Leading {
         self.failing(look, view, course, failing, out)
     }
 
+    /// What would be chosen by what was heard last.
+    fn preview(&self, look: Look<'_>, view: &View<'_>, course: &Course) -> Result<Choice, Hold> {
+        let mut case = self.case(look, view, course, None, true);
+        case.lossless = self.is_storm(look, view);
+        choose(&case).map_err(|hold| of_storm(case.lossless, hold))
+    }
+
     pub(super) fn failing(
         &mut self,
         look: Look<'_>,
@@ -157,6 +172,9 @@ impl Leading {
             look.now,
         );
         match self.decide(look, view, course, &failing, fence, survey) {
+            // Whoever was lost in the same moment is noticed within a heartbeat: until then nobody knows
+            // whether this is a storm.
+            Ok(choice) if is_hasty(look, &failing, &choice) => Stage::Failing(failing),
             Ok(choice) => {
                 self.promote(look, view, &mut failing, fence, choice, out);
                 Stage::Failing(failing)
@@ -180,7 +198,8 @@ impl Leading {
         if let Some(known) = known.filter(|known| self.is_heard(look, known)) {
             let sign = known.sign(view.name);
             // Only what it says after it was told to stop counts.
-            let since = known.heard_at >= failing.since;
+            let since = known.heard_at >= failing.since
+                && look.now >= course.holders.until(failing.primary);
             if let Some(sign) = sign.filter(|sign| since && sign.standing.holds().is_none()) {
                 return Some(match sign.presence {
                     Presence::Exited => FenceProof::Exited,
@@ -269,16 +288,13 @@ impl Leading {
         let automatic = failing.asked.is_none();
         let mut case = self.case(look, view, course, Some(survey.ballot), automatic);
         case.only = failing.only;
-        case.lossless = failing.lossless;
+        // What began as the loss of one may have become one of many.
+        case.lossless = failing.lossless || (automatic && self.is_storm(look, view));
         if failing.cause == Cause::NodeLost {
             let node = look.state.nodes().get(&failing.primary.node);
             case.avoid = node.and_then(|node| node.zone.clone());
         }
-        choose(&case).map_err(|hold| {
-            let storm = automatic && failing.lossless && hold.code == HoldCode::NotProven;
-            let code = if storm { HoldCode::Storm } else { hold.code };
-            Hold::new(code, hold.why)
-        })
+        choose(&case).map_err(|hold| of_storm(automatic && case.lossless, hold))
     }
 
     fn promote(
@@ -321,6 +337,28 @@ impl Leading {
         failing.committing = Some(look.now);
         self.propose(Proposal::Promotion(view.name.clone()), command, out);
     }
+}
+
+fn is_hasty(look: Look<'_>, failing: &Failing, choice: &Choice) -> bool {
+    let lost = matches!(failing.cause, Cause::NodeLost | Cause::AgentLost);
+    let noticed = look
+        .automation()
+        .fast_heartbeat
+        .plus(super::TICK)
+        .plus(super::TICK);
+    let soon = look.now.since(failing.since) < noticed;
+    lost && soon && !choice.completeness.is_lossless()
+}
+
+/// In a storm what is not proven is held because of the storm.
+fn of_storm(storm: bool, hold: Hold) -> Hold {
+    let is_held_by_it = storm && hold.code == HoldCode::NotProven;
+    let code = if is_held_by_it {
+        HoldCode::Storm
+    } else {
+        hold.code
+    };
+    Hold { code, ..hold }
 }
 
 pub(super) fn ask_of(asked: Option<&Asked>) -> Option<u64> {

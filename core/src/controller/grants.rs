@@ -8,8 +8,8 @@ use super::{
     leading::Leading,
 };
 use crate::{
-    Directive, Epoch, Fellow, Grant, Instance, Kind, Member, Millis, NodeId, Presence, Role,
-    ServiceName, Wanted, lease,
+    Directive, Epoch, Fellow, Grant, Instance, Kind, LossPolicy, Member, Millis, NodeId, Presence,
+    Role, ServiceName, Wanted, lease,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,11 +146,16 @@ impl Leading {
                 Step::Fence | Step::Verify { .. } => return standby,
             },
         };
-        let other_life = view.assignment.primary != Some(member);
-        if other_life || course.holders.others(member, look.now) || !may_grant {
+        let strict = view.policy.loss == LossPolicy::Never;
+        let known = self.members.member(member);
+        let bereft = known
+            .and_then(|known| known.sign(view.name))
+            .is_some_and(|sign| strict && self.is_bereft(look, view, course, sign));
+        let unworthy = view.assignment.primary != Some(member) || bereft;
+        if unworthy || course.holders.others(member, look.now) || !may_grant {
             // One that holds already goes on until its lease ends: a leader without a quorum takes
             // nothing away.
-            if other_life || may_grant {
+            if unworthy || may_grant {
                 return standby;
             }
         }
@@ -177,7 +182,7 @@ impl Leading {
             .collect();
         Wanted::Primary {
             write_acks: view.policy.write_acks,
-            strict: view.policy.loss == crate::LossPolicy::Never,
+            strict: view.policy.loss == LossPolicy::Never,
             members,
             detached,
         }

@@ -27,9 +27,19 @@ impl Holders {
         *held = (*held).max(until);
     }
 
-    /// It says itself that it takes none, or its process was seen to go.
-    pub(super) fn let_go(&mut self, member: Member) {
-        self.until.remove(&member);
+    /// It says itself that it takes none, so that what this leader granted it is void; what an earlier
+    /// one did may run until then.
+    pub(super) fn let_go(&mut self, member: Member, until: Moment) {
+        if let Some(held) = self.until.get_mut(&member) {
+            *held = until.min(*held);
+        }
+    }
+
+    /// The node has begun this life: nothing of an earlier one is left to take writes.
+    pub(super) fn begun_anew(&mut self, member: Member) {
+        self.until.retain(|other, _| {
+            other.node != member.node || other.incarnation >= member.incarnation
+        });
     }
 
     /// It says that it may be taking writes, by a grant of somebody's.

@@ -14,8 +14,6 @@ pub(super) struct Known {
     pub(super) heard_at: Moment,
     /// When it last told of a grant that it had not told of before: it hears, too.
     pub(super) hears_at: Moment,
-    /// The session that this one took the place of: what still comes of it is late.
-    before: Option<u64>,
     /// When each of its instances was last seen to run.
     alive_at: BTreeMap<ServiceName, Moment>,
     /// When each was last seen at another position than before.
@@ -38,18 +36,11 @@ impl Members {
         beat: Heartbeat,
     ) -> bool {
         let known = self.0.get_mut(&member.node);
-        let before = match &known {
-            None => None,
-            Some(known) if known.member != member => None,
-            Some(known) if known.before == Some(beat.session) => return false,
-            Some(known) if known.beat.session == beat.session => {
-                if beat.sequence <= known.beat.sequence {
-                    return false;
-                }
-                known.before
-            }
-            Some(known) => Some(known.beat.session),
-        };
+        let order = |beat: &Heartbeat| (beat.session, beat.sequence);
+        let late = |known: &Known| known.member == member && order(&beat) <= order(&known.beat);
+        if known.as_deref().is_some_and(late) {
+            return false;
+        }
         let same = known
             .as_ref()
             .filter(|known| known.beat.heard == beat.heard);
@@ -62,7 +53,6 @@ impl Members {
             via,
             heard_at: now,
             hears_at,
-            before,
             alive_at: alive_at.unwrap_or_default(),
             moved_at: moved_at.unwrap_or_default(),
             lost: false,

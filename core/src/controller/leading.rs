@@ -9,9 +9,13 @@ use super::{
     known::Members,
 };
 use crate::{
-    Command, Heartbeat, Member, Moment, NodeId, Outcome, ServerId, ServiceName, Standing, Zone,
+    Command, Heartbeat, Member, Moment, NodeId, Outcome, Role, ServerId, ServiceName, Standing,
+    Zone,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// More than a leader numbers in its term.
+const NUMBERS_PER_TERM: u64 = 1 << 32;
 
 /// What a proposal was for.
 #[derive(Debug, Clone)]
@@ -49,7 +53,8 @@ pub(super) struct Leading {
     pub(super) noting: BTreeSet<ServiceName>,
     /// When the load of an instance was last reported.
     pub(super) loads: BTreeMap<(ServiceName, NodeId), Moment>,
-    /// Numbers grants, proposals and ballots.
+    /// Numbers grants, proposals and ballots, no two of any two terms alike: an answer to a survey of an
+    /// earlier leader must not pass for one to this leader's.
     counter: u64,
     looked_at: Moment,
 }
@@ -66,13 +71,17 @@ impl Leading {
             reporting: BTreeSet::new(),
             noting: BTreeSet::new(),
             loads: BTreeMap::new(),
-            counter: 0,
+            counter: term.saturating_mul(NUMBERS_PER_TERM),
             looked_at: Moment(0),
         }
     }
 
     pub(super) fn next_number(&mut self) -> u64 {
         self.counter = self.counter.saturating_add(1);
+        self.counter
+    }
+
+    pub(super) fn latest_number(&self) -> u64 {
         self.counter
     }
 
@@ -155,16 +164,30 @@ impl Leading {
         };
         let inherited = self.authority.inherited_until(look);
         let mut course = self.take_course(look, &view);
+        course.holders.begun_anew(member);
         let known = self.members.member(member);
         if let Some(sign) = known.and_then(|known| known.sign(service)) {
+            if !sign.whole {
+                course.anew.insert(member.node, None);
+                course.goals.remove(&member.node);
+            }
             match sign.standing {
-                Standing::Idle(_) => course.holders.let_go(member),
+                Standing::Idle(_) => {
+                    // What an earlier leader granted in answer to this heartbeat may still arrive, as
+                    // long as the member has not heard of this one.
+                    let hears = known.is_some_and(|known| known.beat.heard.0 >= self.term);
+                    let until = if hears { Moment(0) } else { inherited };
+                    course.holders.let_go(member, until);
+                }
                 Standing::Primary(epoch) | Standing::Quiesced(epoch) => {
                     course.holders.claims(member, inherited);
                     let assigned = view.assignment.primary == Some(member);
                     if assigned && epoch == view.assignment.epoch {
                         course.holders.nobody_unknown();
-                        if let Some(position) = &sign.report.position {
+                        // Before it has confirmed it is where it was as a replica.
+                        let confirmed = sign.report.role == Some((Role::Primary, epoch));
+                        if let Some(position) = sign.report.position.as_ref().filter(|_| confirmed)
+                        {
                             course.last = Some((epoch, position.clone()));
                         }
                     }

@@ -7,7 +7,7 @@ use super::{
     course::Course,
     leading::{Leading, Proposal},
 };
-use crate::{Command, Health, Instance, NodeId, Position, Role, Sign};
+use crate::{Assignment, Command, Health, Instance, NodeId, Position, Role, Sign};
 use std::collections::BTreeSet;
 
 impl Leading {
@@ -23,6 +23,7 @@ impl Leading {
             return;
         }
         self.note_unfit(look, view, course);
+        self.note_goals(look, view, course);
         let next = self
             .with_newcomers(look, view, course)
             .or_else(|| self.with_synced(look, view, course))
@@ -97,22 +98,88 @@ impl Leading {
         Some((view.assignment.in_sync.clone(), syncing))
     }
 
-    /// Who has everything that the primary had a moment ago is in sync.
+    /// Where the primary stands when a member is first seen to follow it: that is how far the member has
+    /// to get. A later word of the primary would not do, for under a steady load a replica is always a
+    /// little behind the latest one. After any change of the members it is looked at anew: whoever was
+    /// left out may have acknowledged in the meantime what this member lacks.
+    fn note_goals(&self, look: Look<'_>, view: &View<'_>, course: &mut Course) {
+        let Assignment {
+            epoch,
+            modified,
+            syncing,
+            ..
+        } = view.assignment;
+        let counts: BTreeSet<NodeId> = view.assignment.acknowledgers().collect();
+        course.anew.retain(|node, _| counts.contains(node));
+        let anew = course.anew.keys().copied();
+        let waited_for: BTreeSet<NodeId> = syncing.iter().copied().chain(anew).collect();
+        course.goals.retain(|node, _| waited_for.contains(node));
+        for node in waited_for {
+            let sign = self.sign(look, view, node);
+            let follows = sign.is_some_and(|sign| {
+                sign.linked && sign.whole && sign.report.role == Some((Role::Replica, *epoch))
+            });
+            let at = follows.then(|| self.word_of_primary(view, course, node));
+            let Some(at) = at.flatten() else {
+                course.goals.remove(&node);
+                continue;
+            };
+            let goal = course.goals.get(&node);
+            let stands =
+                goal.is_some_and(|(by, goal)| by == modified && goal.history == at.history);
+            if !stands {
+                course.goals.insert(node, (*modified, at));
+            }
+            if self.has_caught_up(look, view, course, node) {
+                course.anew.remove(&node);
+            }
+        }
+    }
+
+    /// How far the primary had got by its latest word. To a member that was started anew only a word counts
+    /// that was sent after the member was heard to follow again: what it had acknowledged before is in that.
+    fn word_of_primary(
+        &self,
+        view: &View<'_>,
+        course: &mut Course,
+        node: NodeId,
+    ) -> Option<Position> {
+        let (of, at) = course.last.as_ref()?;
+        if *of != view.assignment.epoch {
+            return None;
+        }
+        if let Some(since) = course.anew.get_mut(&node) {
+            let since = *since.get_or_insert(self.latest_number());
+            let primary = self.members.member(view.assignment.primary?)?;
+            if primary.beat.heard <= (self.term, since) {
+                return None;
+            }
+        }
+        Some(at.clone())
+    }
+
+    fn has_caught_up(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &Course,
+        node: NodeId,
+    ) -> bool {
+        let sign = self.sign(look, view, node);
+        let both = course.goals.get(&node).zip(sign);
+        both.is_some_and(|((_, goal), sign)| has(sign.report.position.as_ref(), goal))
+    }
+
+    /// Who has everything that the primary had since it was let in is in sync.
     fn with_synced(
         &self,
         look: Look<'_>,
         view: &View<'_>,
         course: &Course,
     ) -> Option<(BTreeSet<NodeId>, BTreeSet<NodeId>)> {
-        let (_, at) = course.last.as_ref()?;
-        let epoch = view.assignment.epoch;
         let caught_up = |node: &&NodeId| {
-            self.sign(look, view, **node).is_some_and(|sign| {
-                sign.linked
-                    && sign.report.role == Some((Role::Replica, epoch))
-                    && has(sign.report.position.as_ref(), at)
-                    && self.heard_after_primary(view, **node)
-            })
+            let anew = course.anew.contains_key(*node);
+            !anew && self.has_caught_up(look, view, course, **node)
         };
         let synced: BTreeSet<NodeId> = view
             .assignment
@@ -132,16 +199,6 @@ impl Leading {
             .copied()
             .collect();
         Some((in_sync, syncing))
-    }
-
-    fn heard_after_primary(&self, view: &View<'_>, node: NodeId) -> bool {
-        let primary = view
-            .assignment
-            .primary
-            .and_then(|primary| self.members.member(primary));
-        let other = self.members.get(node);
-        let both = primary.zip(other);
-        both.is_some_and(|(primary, other)| other.heard_at >= primary.heard_at)
     }
 
     /// Who has been silent or behind for longer than its grace no longer counts, as long as enough are
@@ -173,14 +230,22 @@ impl Leading {
         if stay.len().saturating_sub(1) < needed {
             return None;
         }
-        course.detached = Some(lost);
+        if course.detached.replace(lost) != Some(lost) {
+            course.detached_at = None;
+        }
         let at_primary = self.sign(look, view, primary)?;
-        if at_primary.permits.contains(&lost) {
+        let others = stay.iter().filter(|node| **node != primary);
+        let permits = |node: &NodeId| at_primary.permits.contains(node);
+        if permits(&lost) || !others.clone().all(permits) {
             return None;
         }
-        let at = at_primary.report.position.as_ref()?;
-        let others = stay.iter().filter(|node| **node != primary);
-        let all_have = others.into_iter().all(|node| {
+        let now_at = at_primary.report.position.as_ref()?;
+        let known = course.detached_at.take();
+        let known = known.filter(|at| at.history == now_at.history);
+        let at = course
+            .detached_at
+            .insert(known.unwrap_or_else(|| now_at.clone()));
+        let all_have = others.clone().all(|node| {
             let sign = self.sign(look, view, *node);
             sign.is_some_and(|sign| has(sign.report.position.as_ref(), at))
         });

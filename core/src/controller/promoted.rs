@@ -37,12 +37,12 @@ impl Leading {
                 ..
             })) => {
                 mark(&mut timeline, Phase::Committed, base, look.now);
-                course.holders.let_go(primary);
-                course.holders.nobody_unknown();
                 course.held = None;
                 course.last = None;
                 course.detached = None;
                 course.unfit_since.clear();
+                course.goals.clear();
+                course.anew.clear();
                 course.idle_since = None;
                 course.stage = Stage::Steady;
                 if let Some(asked) = asked {

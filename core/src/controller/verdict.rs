@@ -8,8 +8,8 @@ use super::{
     leading::Leading,
 };
 use crate::{
-    Cause, FenceProof, Health, Member, Millis, Moment, Note, Presence, Sign, Standing, lease,
-    reject::note,
+    Cause, Completeness, FenceProof, Health, LossPolicy, Member, Millis, Moment, Note, Position,
+    Presence, Sign, Standing, lease, reject::note,
 };
 
 /// What the evidence says of a primary.
@@ -88,13 +88,18 @@ impl Leading {
     ) -> Verdict {
         let name = name_of(look, known.member.node);
         let alive_at = known.alive_at(view.name).unwrap_or(self.authority.since);
-        let gone = sign.presence == Presence::Exited && sign.standing.holds().is_none();
-        if gone {
-            let what = if sign.report.health == Health::Failing {
-                "saw its process go"
-            } else {
-                "says that its process was started anew"
-            };
+        let idle = sign.standing.holds().is_none();
+        let gone = match sign.presence {
+            Presence::Exited if idle && sign.report.health == Health::Failing => {
+                Some("saw its process go")
+            }
+            Presence::Exited if idle => Some("says that its process was started anew"),
+            Presence::Running if self.is_bereft(look, view, course, sign) => {
+                Some("says that its process was started anew, and lacks what others may have")
+            }
+            Presence::Exited | Presence::Running | Presence::Unknown => None,
+        };
+        if let Some(what) = gone {
             let sentence = format!("{}: the agent of {name} {what}", view.name);
             return Verdict::Failed(Failed {
                 cause: Cause::Exited,
@@ -117,6 +122,40 @@ impl Leading {
             });
         }
         self.of_idle(look, course, known, sign)
+    }
+
+    /// Whether a primary that takes no writes was started anew, and has lost what it was chosen for, or
+    /// what others still have. Where nothing may be lost it is not to take the role up any more; elsewhere
+    /// it is, should nobody with more take its place.
+    pub(super) fn is_bereft(
+        &self,
+        look: Look<'_>,
+        view: &View<'_>,
+        course: &Course,
+        sign: &Sign,
+    ) -> bool {
+        if sign.whole || sign.standing.holds().is_some() {
+            return false;
+        }
+        let receipt = look.state.receipt(view.name, view.assignment.epoch);
+        let chosen_for_it = receipt.is_some_and(|receipt| match receipt.account.completeness {
+            Completeness::Equal | Completeness::Proven { .. } => true,
+            Completeness::First | Completeness::Bounded { .. } | Completeness::Unknown => false,
+        });
+        if chosen_for_it || view.policy.loss == LossPolicy::Never {
+            return chosen_for_it;
+        }
+        let case = self.case(look, view, course, None, true);
+        let Some(history) = &case.history else {
+            return false;
+        };
+        let of_history = |at: Option<&Position>| {
+            let at = at.filter(|at| at.history == *history);
+            at.map(|at| at.offset)
+        };
+        let own = of_history(sign.report.position.as_ref());
+        let mut fit = case.candidates.iter().filter(|it| it.unfit.is_none());
+        fit.any(|it| of_history(it.position.as_ref()) > own)
     }
 
     /// A primary that is heard and holds nothing: either it is about to take up what it was granted,

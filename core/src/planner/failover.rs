@@ -66,22 +66,22 @@ pub(crate) fn choose(case: &Case<'_>) -> Result<Choice, Hold> {
         let rank = (it.unfit.is_some(), avoided, Reverse(it.preference), it.load);
         (Reverse(offset(it)), rank, it.name.clone())
     });
-    let most = answered.first().map(|first| offset(first));
     let fit = |it: &&&Candidate| it.unfit.is_none() && case.only.is_none_or(|only| only == it.node);
-    let Some(chosen) = answered.iter().find(fit) else {
+    let Some(first) = answered.iter().find(fit) else {
         return Err(nobody(case));
     };
-    let heard = answered.iter().filter(|it| it.whole);
-    let heard: BTreeSet<NodeId> = heard.map(|it| it.node).collect();
-    let leads = Some(offset(chosen)) == most && offset(chosen).is_some() && chosen.whole;
-    let proven = leads
-        && case
-            .assignment
-            .proves_complete(&heard, case.policy.write_acks);
-    let completeness = if proven {
-        Completeness::Proven { heard }
-    } else {
-        lossy(case, chosen, offset(chosen), &answered, &heard)?
+    let whole = answered.iter().filter(|it| it.whole);
+    let heard: BTreeSet<NodeId> = whole.clone().map(|it| it.node).collect();
+    let most = whole.filter_map(|it| offset(it)).max();
+    let acks = case.policy.write_acks;
+    let proves = case.assignment.proves_complete(&heard, acks);
+    // One that was started anew may be ahead by what nobody acknowledged, and proves nothing.
+    let complete = |it: &&&Candidate| proves && it.whole && most.is_some() && offset(it) == most;
+    let proven = answered.iter().filter(fit).find(complete);
+    let chosen = proven.unwrap_or(first);
+    let completeness = match proven {
+        Some(_) => Completeness::Proven { heard },
+        None => lossy(case, chosen, history.as_ref(), &answered, &heard)?,
     };
     let equal = |it: &&&Candidate| offset(it) == offset(chosen) && offset(it).is_some();
     let mut equals: BTreeSet<NodeId> = answered.iter().filter(equal).map(|it| it.node).collect();
@@ -89,30 +89,37 @@ pub(crate) fn choose(case: &Case<'_>) -> Result<Choice, Hold> {
     Ok(Choice {
         to: chosen.node,
         completeness,
-        considered: considered(case, &answered, chosen, offset(chosen)),
+        considered: considered(case, &answered, chosen, history.as_ref()),
         equals,
     })
 }
 
-/// Offsets compare within one history alone. Where that of the old primary is not known, all who
-/// answered must agree on one.
+/// Offsets compare within one history alone: that of the old primary. Where it is not known, or nobody
+/// who answered has any of it, all who answered must agree on one: of as many as prove completeness one
+/// would have it, had anything been acknowledged in it.
 fn history(case: &Case<'_>) -> Result<Option<Note>, Hold> {
-    if case.history.is_some() {
-        return Ok(case.history.clone());
-    }
     let answered = case.candidates.iter().filter(|it| it.answered);
-    let histories: BTreeSet<&Note> = answered
-        .filter_map(|it| Some(&it.position.as_ref()?.history))
-        .collect();
+    let positions = answered.filter_map(|it| Some((it, it.position.as_ref()?)));
+    let histories: BTreeSet<&Note> = positions.clone().map(|(_, at)| &at.history).collect();
+    let known = case.history.as_ref();
+    if let Some(known) = known.filter(|known| histories.contains(known)) {
+        return Ok(Some(known.clone()));
+    }
     if histories.len() > 1 && case.policy.loss == LossPolicy::Never {
         let why = format!(
-            "{} different histories among those heard from, and the old primary's is not known; \
-             compare them, and choose with a policy that allows loss",
-            histories.len()
+            "{} different histories among those heard from, and {}; compare them, and choose with a \
+             policy that allows loss",
+            histories.len(),
+            match known {
+                Some(_) => "none is the old primary's",
+                None => "the old primary's is not known",
+            }
         );
         return Err(Hold::new(HoldCode::NotProven, why));
     }
-    Ok(histories.into_iter().next().cloned())
+    let complete = |it: &Candidate| it.whole && case.assignment.in_sync.contains(&it.node);
+    let best = positions.max_by_key(|(it, at)| (complete(it), at.offset, at.history.clone()));
+    Ok(best.map(|(_, at)| at.history.clone()))
 }
 
 fn offset(candidate: &Candidate, history: Option<&Note>) -> Option<u64> {
@@ -147,11 +154,13 @@ fn nobody(case: &Case<'_>) -> Hold {
 fn lossy(
     case: &Case<'_>,
     chosen: &Candidate,
-    offset: Option<u64>,
+    history: Option<&Note>,
     answered: &[&Candidate],
     heard: &BTreeSet<NodeId>,
 ) -> Result<Completeness, Hold> {
-    let bound = case.last.as_ref().zip(offset);
+    let last = case.last.as_ref();
+    let last = last.filter(|last| Some(&last.history) == history);
+    let bound = last.zip(offset(chosen, history));
     let lacks = bound.map(|(last, offset)| last.offset.saturating_sub(offset));
     let allowed = match (case.policy.loss, lacks) {
         (LossPolicy::Never, _) | (LossPolicy::Bounded(_), None) => false,
@@ -165,67 +174,105 @@ fn lossy(
             }),
         );
     }
+    Err(Hold::new(
+        HoldCode::NotProven,
+        unproven(case, chosen, history, answered, heard),
+    ))
+}
+
+/// What is missing of a proof.
+fn unproven(
+    case: &Case<'_>,
+    chosen: &Candidate,
+    history: Option<&Note>,
+    answered: &[&Candidate],
+    heard: &BTreeSet<NodeId>,
+) -> String {
     let may: BTreeSet<NodeId> = case.assignment.acknowledgers().collect();
-    let missing: Vec<String> = case
-        .candidates
-        .iter()
-        .filter(|it| may.contains(&it.node) && !heard.contains(&it.node))
-        .map(|it| {
-            let restarted = it.answered && !it.whole;
-            let why = if restarted {
-                " (restarted, not caught up since)"
-            } else {
-                ""
-            };
-            format!("{}{why}", it.name)
-        })
-        .collect();
-    let acks = case.policy.write_acks;
-    let ahead = answered.first().filter(|first| first.node != chosen.node);
-    let why = if let Some(first) = ahead.filter(|_| missing.is_empty()) {
-        let unfit = first.unfit.as_deref().unwrap_or("passed over");
-        format!(
-            "{} is the most advanced and cannot take over: {unfit}",
-            first.name
-        )
-    } else if acks == 0 {
-        "write_acks is 0: an acknowledged write may be on the old primary alone".to_owned()
-    } else {
-        format!(
-            "{} of {} who may hold an acknowledged write were heard from, more than {} are needed; \
-             missing: {}",
-            heard.intersection(&may).count(),
+    let acks = usize::try_from(case.policy.write_acks).unwrap_or(usize::MAX);
+    let counted = heard.intersection(&may).count();
+    if acks == 0 {
+        return "write_acks is 0: an acknowledged write may be on the old primary alone".to_owned();
+    }
+    if counted.saturating_add(acks) <= may.len() {
+        return format!(
+            "{counted} of {} who may hold an acknowledged write were heard from, more than {} are \
+             needed; missing: {}",
             may.len(),
-            may.len()
-                .saturating_sub(usize::try_from(acks).unwrap_or(usize::MAX)),
-            missing.join(", ")
-        )
-    };
-    Err(Hold::new(HoldCode::NotProven, why))
+            may.len().saturating_sub(acks),
+            names(case, |it| may.contains(&it.node)
+                && !heard.contains(&it.node))
+        );
+    }
+    let in_sync = &case.assignment.in_sync;
+    if in_sync.is_disjoint(&may) {
+        return "nobody but the old primary was in sync".to_owned();
+    }
+    if in_sync.intersection(&may).all(|node| !heard.contains(node)) {
+        let missing = names(case, |it| in_sync.contains(&it.node));
+        return format!("nobody who was in sync was heard from; missing: {missing}");
+    }
+    let own = offset(chosen, history);
+    let ahead = |it: &&&Candidate| it.whole && offset(it, history) > own;
+    match answered.iter().find(ahead) {
+        Some(ahead) => format!(
+            "{} is ahead of {} and cannot take over: {}",
+            ahead.name,
+            chosen.name,
+            ahead.unfit.as_deref().unwrap_or("another one was named")
+        ),
+        None if own.is_none() => format!(
+            "nobody heard from has the history that the old primary wrote; {} would come first",
+            chosen.name
+        ),
+        None => format!(
+            "{} was started anew, and has not caught up since",
+            chosen.name
+        ),
+    }
+}
+
+fn names(case: &Case<'_>, which: impl Fn(&Candidate) -> bool) -> String {
+    let named = case.candidates.iter().filter(|it| which(it));
+    let each = named.map(|it| {
+        let anew = it.answered && !it.whole;
+        let why = if anew {
+            " (started anew, not caught up since)"
+        } else {
+            ""
+        };
+        format!("{}{why}", it.name)
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn considered(
     case: &Case<'_>,
     answered: &[&Candidate],
     chosen: &Candidate,
-    most: Option<u64>,
+    history: Option<&Note>,
 ) -> Vec<Considered> {
+    let most = offset(chosen, history);
     let verdict = |it: &Candidate| {
-        let behind = it
-            .position
-            .as_ref()
-            .zip(most)
-            .map(|(position, most)| most.saturating_sub(position.offset));
+        let both = most.zip(offset(it, history));
         if it.node == chosen.node {
             "chosen".to_owned()
         } else if let Some(why) = &it.unfit {
             why.clone()
         } else if !it.answered {
             "did not say how far it has got".to_owned()
+        } else if !it.whole {
+            "was started anew, and has not caught up since".to_owned()
         } else {
-            match behind {
-                Some(0) => "equally complete, less preferred".to_owned(),
-                Some(lag) => format!("{lag} behind"),
+            match both {
+                Some((most, at)) if at < most => format!("{} behind", most.saturating_sub(at)),
+                Some((most, at)) if at > most => {
+                    format!(
+                        "{} ahead, and another one was named",
+                        at.saturating_sub(most)
+                    )
+                }
+                Some(_) => "equally complete, less preferred".to_owned(),
                 None => "has nothing of this history".to_owned(),
             }
         }

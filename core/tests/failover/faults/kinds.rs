@@ -1,0 +1,213 @@
+//! The kinds of fault, what operators do meanwhile, and the end of all of it.
+
+use crate::failover::{
+    store::Process,
+    world::{Place, Weather, World},
+};
+use tenure_core::{Command, Lifecycle, Millis, NodeId, NodeRef, Note, PinKind, agent::Input};
+
+/// Clocks at the bound: any two differ by at most ten thousandths.
+pub fn drift(world: &mut World) {
+    let drifts = [-5, 5, -5, 5, 0];
+    for node in world.node_ids() {
+        world.node_mut(node).drift = world.dice.pick(drifts).expect("there are some");
+    }
+    for server in 1..=3 {
+        world.server_mut(server).drift = world.dice.pick(drifts).expect("there are some");
+    }
+}
+
+type Fault = fn(&mut World, u64, u64);
+
+/// What can happen to a node or a server, and how likely it is.
+const FAULTS: &[(u64, &str, Fault)] = &[
+    (5, "store killed", |world, node, _| world.kill_store(node)),
+    (5, "store restarted", |world, node, _| {
+        world.restart_store(node);
+    }),
+    (5, "node stalled", |world, node, _| {
+        let span = Millis(world.dice.below(3_000));
+        world.stall_node(node, span);
+    }),
+    (4, "node isolated", |world, node, _| world.isolate(node)),
+    (4, "node cut from servers", |world, node, _| {
+        world.cut_from_servers(node);
+    }),
+    (4, "node cut from a server", |world, node, server| {
+        let places = (Place::Node(node), Place::Server(server));
+        world.net.cut_both(places.0, places.1);
+    }),
+    (4, "server unheard by a node", |world, node, server| {
+        world.net.cut(Place::Server(server), Place::Node(node));
+    }),
+    (4, "node unheard by a server", |world, node, server| {
+        world.net.cut(Place::Node(node), Place::Server(server));
+    }),
+    (4, "nodes cut", |world, node, _| {
+        let other = any_node(world);
+        if other != node {
+            world.net.cut_both(Place::Node(node), Place::Node(other));
+        }
+    }),
+    (9, "network mended", |world, _, _| world.mend()),
+    (4, "agent killed", |world, node, _| world.kill_agent(node)),
+    (8, "agents back", |world, _, _| agents_back(world)),
+    (4, "server killed", |world, _, server| {
+        world.kill_server(server);
+    }),
+    (8, "servers back", |world, _, _| servers_back(world)),
+    (5, "server stalled", |world, _, server| {
+        let span = Millis(world.dice.below(800));
+        world.stall_server(server, span);
+    }),
+    (5, "server cut off", |world, _, server| {
+        world.cut_server(server);
+    }),
+    (3, "power off", |world, node, _| world.power_off(node)),
+    (4, "store frozen", |world, node, _| world.freeze_store(node)),
+    (4, "store thawed", |world, node, _| world.thaw_store(node)),
+    (2, "store jammed", |world, node, _| world.jam_store(node)),
+    (7, "weather", |world, _, _| weather(world)),
+    (4, "switchover", |world, node, _| {
+        let to = world.dice.percent(50).then_some(node);
+        world.switchover(to);
+    }),
+    (3, "failover asked for", |world, node, _| {
+        let to = world.dice.percent(50).then_some(node);
+        world.failover(to, false, false);
+    }),
+    (2, "node leaves", |world, node, _| {
+        world.tell_agent(node, Input::Leave);
+    }),
+    (3, "drain", |world, node, _| {
+        lifecycle(world, node, Lifecycle::Draining);
+    }),
+    (3, "active", |world, node, _| {
+        lifecycle(world, node, Lifecycle::Active);
+    }),
+    (2, "pin", |world, node, _| {
+        let kind = world
+            .dice
+            .pick([PinKind::Up, PinKind::Down])
+            .expect("there are some");
+        pin(world, node, Some(kind));
+    }),
+    (2, "unpin", |world, node, _| pin(world, node, None)),
+];
+
+fn any_node(world: &mut World) -> u64 {
+    1 + world.dice.below(world.nodes.len() as u64)
+}
+
+/// Something happens; says what.
+pub fn fault(world: &mut World) -> &'static str {
+    let node = any_node(world);
+    let server = 1 + world.dice.below(3);
+    let all: u64 = FAULTS.iter().map(|(weight, ..)| weight).sum();
+    let mut drawn = world.dice.below(all);
+    for (weight, what, happen) in FAULTS {
+        if drawn < *weight {
+            world.note(&format!("FAULT {what}: node {node}, server {server}"));
+            happen(world, node, server);
+            return what;
+        }
+        drawn -= weight;
+    }
+    unreachable!("one of them was drawn")
+}
+
+fn weather(world: &mut World) {
+    let bad = world.dice.percent(70);
+    let chance = |world: &mut World, most| {
+        if bad { world.dice.below(most) } else { 0 }
+    };
+    world.net.weather = Weather {
+        late: (chance(world, 40), 300),
+        lost: chance(world, 30),
+        doubled: chance(world, 20),
+        slow_driver: (chance(world, 40), 300),
+        slow_log: (chance(world, 30), 300),
+        untold: chance(world, 30),
+        lag: chance(world, 80),
+    };
+}
+
+fn has_leader(world: &World) -> bool {
+    world
+        .leader()
+        .is_some_and(|leader| world.has_quorum(leader))
+}
+
+fn lifecycle(world: &mut World, node: u64, to: Lifecycle) {
+    if has_leader(world) {
+        let expected = world.state.nodes()[&NodeId(node)].modified;
+        let _ = world.commit(Command::SetLifecycle {
+            node: NodeRef::Id(NodeId(node)),
+            expected,
+            to,
+            reason: Note::default(),
+        });
+    }
+}
+
+fn pin(world: &mut World, node: u64, kind: Option<PinKind>) {
+    if !has_leader(world) {
+        return;
+    }
+    let expected = world.state.pins().get(&NodeId(node)).map(|it| it.modified);
+    let node = NodeRef::Id(NodeId(node));
+    let command = match (kind, expected) {
+        (Some(kind), expected) => Command::SetPin {
+            node,
+            expected,
+            kind,
+            until: None,
+            reason: Note::default(),
+        },
+        (None, Some(expected)) => Command::RemovePin { node, expected },
+        (None, None) => return,
+    };
+    let _ = world.commit(command);
+}
+
+fn agents_back(world: &mut World) {
+    for node in world.node_ids() {
+        if world.node(node).kept.is_none() {
+            world.power_on(node);
+        } else if world.node(node).agent.is_none() {
+            world.start_agent(node);
+        }
+    }
+}
+
+fn servers_back(world: &mut World) {
+    for server in 1..=3 {
+        if !world.server(server).up {
+            world.start_server(server);
+        }
+    }
+}
+
+/// All faults end, and operators take back what they did.
+pub fn heal(world: &mut World) {
+    world.mend();
+    world.net.weather = Weather::default();
+    servers_back(world);
+    world.run_until(Millis(3_000), has_leader);
+    agents_back(world);
+    for node in world.node_ids() {
+        lifecycle(world, node, Lifecycle::Active);
+        pin(world, node, None);
+        world.store_mut(node).jammed = false;
+        match world.store(node).process {
+            Process::Running => {}
+            Process::Frozen => world.thaw_store(node),
+            Process::Gone => world.restart_store(node),
+        }
+        // One that was told to leave is started anew.
+        if world.node(node).leaving {
+            world.kill_agent(node);
+            world.start_agent(node);
+        }
+    }
+}
