@@ -289,6 +289,7 @@ async fn a_client_may_begin_without_any_server() {
 fn pledge_request(epoch: u64) -> PledgeRequest {
     PledgeRequest {
         service: ServiceName::new("redis").unwrap(),
+        of: NodeId(6),
         holder: member(),
         epoch: Epoch(epoch),
         lasting: Millis(1_000),

@@ -132,6 +132,7 @@ async fn another_agent_is_answered() {
     let asker = Asker::new();
     let request = |epoch| PledgeRequest {
         service: service(),
+        of: NodeId(1),
         holder: member(9),
         epoch: Epoch(epoch),
         lasting: Millis(500),
@@ -210,6 +211,7 @@ async fn a_full_disk_keeps_it_from_promising_but_not_from_fencing() {
         .await;
     let request = PledgeRequest {
         service: service(),
+        of: NodeId(1),
         holder: member(9),
         epoch: Epoch(2),
         lasting: Millis(500),

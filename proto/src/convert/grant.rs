@@ -170,6 +170,7 @@ impl TryFrom<v1::PledgeRequest> for PledgeRequest {
     fn try_from(wire: v1::PledgeRequest) -> Result<Self, ParseError> {
         Ok(Self {
             service: field::service_name("service", &wire.service)?,
+            of: NodeId(wire.of),
             holder: field::message("holder", wire.holder)?,
             epoch: Epoch(wire.epoch),
             lasting: Millis(wire.lasting_ms),
@@ -181,6 +182,7 @@ impl From<&PledgeRequest> for v1::PledgeRequest {
     fn from(request: &PledgeRequest) -> Self {
         Self {
             service: request.service.as_str().to_owned(),
+            of: request.of.0,
             holder: Some(request.holder.into()),
             epoch: request.epoch.0,
             lasting_ms: request.lasting.0,

@@ -179,6 +179,7 @@ pub(super) fn grant(control_loss: ControlLoss) -> Grant {
 pub(super) fn pledge() -> PledgeRequest {
     PledgeRequest {
         service: service(),
+        of: NodeId(6),
         holder: member(),
         epoch: Epoch(4),
         lasting: Millis(1_000),
