@@ -1,8 +1,9 @@
-//! One server as a child process.
+//! A server or an agent as a child process.
 
 use crate::exit::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -11,26 +12,26 @@ use std::{
 };
 use tokio::process::{Child, ChildStdin, Command};
 
-/// How long a server may take to stop in order.
+/// How long one may take to stop in order.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
-/// How much of the end of a log is shown when a server did not start.
+/// How much of the end of a log is shown when one did not start.
 const TOLD_BYTES: u64 = 600;
 
-/// How to start a server.
+/// How to start one.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// This program.
     pub program: PathBuf,
-    /// Its configuration.
-    pub config: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
     /// Where it logs.
     pub log: PathBuf,
 }
 
-/// A server that was started. It is killed when this is dropped, and ends by itself when the
+/// A process that was started. It is killed when this is dropped, and ends by itself when the
 /// process that holds this does: its stdin is closed then.
-pub struct Server {
+pub struct Running {
     child: Child,
     /// Its process id, as long as it runs.
     pub pid: u32,
@@ -39,11 +40,11 @@ pub struct Server {
 }
 
 impl Start {
-    /// Starts the server. It has a process group of its own: Ctrl-C reaches us alone, and we stop it.
+    /// Starts it. It has a process group of its own: Ctrl-C reaches us alone, and we stop it.
     ///
     /// # Errors
     /// When the system does not start it.
-    pub fn spawn(&self) -> Result<Server, Failure> {
+    pub fn spawn(&self) -> Result<Running, Failure> {
         let failed =
             |what: &str, why: std::io::Error| Failure::local(format!("cannot {what}: {why}"));
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
@@ -52,8 +53,7 @@ impl Start {
             .try_clone()
             .map_err(|why| failed("share the log", why))?;
         let mut child = Command::new(&self.program)
-            .args(["server", "--die-with-parent", "--config"])
-            .arg(&self.config)
+            .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)
@@ -63,10 +63,10 @@ impl Start {
             .map_err(|why| failed(&format!("start {}", self.program.display()), why))?;
         let pid = child
             .id()
-            .ok_or_else(|| Failure::local("a server ended before it had a process id"))?;
+            .ok_or_else(|| Failure::local("a process ended before it had an id"))?;
         // Taken, as waiting for the child closes what is left in it.
         let lifeline = child.stdin.take();
-        Ok(Server {
+        Ok(Running {
             child,
             pid,
             _lifeline: lifeline,
@@ -74,7 +74,7 @@ impl Start {
     }
 }
 
-impl Server {
+impl Running {
     /// Waits until it has ended, for whatever reason.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.child.wait().await

@@ -1,30 +1,44 @@
 //! What happens in the small cluster, as a line for people and as an object for programs.
 
-use serde::Serialize;
-use std::time::Duration;
+mod shape;
+
+use super::store::SERVICE;
+use serde_json::Value;
+use std::{fmt, time::Duration};
+
+/// Whose process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// A server's.
+    Server(u64),
+    /// The agent's of a node.
+    Agent(&'static str),
+    /// The instance's on a node.
+    Store(&'static str),
+}
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A server was started.
+    /// A process was started.
     Started {
+        /// Whose.
+        who: Who,
         /// Which.
-        server: u64,
-        /// Its process.
         pid: u32,
         /// Whether it had run before.
         again: bool,
     },
-    /// A server ended although nobody here stopped it.
+    /// A process ended although nobody here stopped it.
     Died {
+        /// Whose.
+        who: Who,
         /// Which.
-        server: u64,
-        /// Its process.
         pid: u32,
         /// How it ended.
         how: String,
-        /// After how long it is started again.
-        restart_after: Duration,
+        /// After how long it is started again; None where that is an agent's business.
+        restart_after: Option<Duration>,
     },
     /// The cluster is there, with the example in it.
     Ready {
@@ -51,14 +65,18 @@ pub enum Event {
         found: Option<u64>,
     },
     /// A service has another primary.
-    Primary {
-        /// The service.
-        service: String,
-        /// The node.
-        node: String,
-        /// The epoch.
-        epoch: u64,
+    Primary(Primary),
+    /// The primary that was decided on takes writes.
+    Serves {
+        /// Which.
+        primary: Primary,
+        /// Its process, to be killed next.
+        pid: Option<u32>,
     },
+    /// What a change of primary rested on.
+    Receipt(Receipt),
+    /// The writer of the service goes on at another primary.
+    Resumed(Resumed),
     /// Writes fail, or what was acknowledged is not there.
     Trouble {
         /// What is wrong.
@@ -66,49 +84,63 @@ pub enum Event {
     },
 }
 
-/// An event as `dev --no-view --json` prints it, one object per line. What does not apply is null.
-#[derive(Serialize)]
-pub struct EventShape {
-    /// Milliseconds since the start.
-    at_ms: u64,
-    /// started, died, ready, leads, primary or trouble.
-    event: &'static str,
-    /// The line for people.
-    text: String,
-    server: Option<u64>,
-    pid: Option<u32>,
-    term: Option<u64>,
-    /// With leads: milliseconds without an acknowledged write.
-    gap_ms: Option<u64>,
-    /// With leads: the server that led before and does not answer any more.
-    lost: Option<u64>,
+/// A primary by its epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Primary {
+    /// The service.
+    pub service: String,
+    /// The node.
+    pub node: String,
+    /// The epoch.
+    pub epoch: u64,
+}
+
+/// What a change of primary rested on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The primary that it made.
+    pub primary: Primary,
+    /// For people, a few lines.
+    pub lines: Vec<String>,
+    /// For programs, as `tenure receipts --json` has it.
+    pub shape: Value,
+}
+
+/// Where the writer goes on, and what it found there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// The node.
+    pub node: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// From the last acknowledged write before to the first one after.
+    pub gap: Duration,
+    /// The last write that had been acknowledged before, as it was read back there; None when it was not
+    /// there.
+    pub found: Option<u64>,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(id) => write!(f, "server {id}"),
+            Self::Agent(node) => write!(f, "the agent of {node}"),
+            Self::Store(node) => write!(f, "{SERVICE} on {node}"),
+        }
+    }
 }
 
 impl Event {
     /// The line for people.
     pub fn text(&self) -> String {
         match self {
-            Self::Started {
-                server,
-                pid,
-                again: false,
-            } => format!("server {server} started, pid {pid}"),
-            Self::Started {
-                server,
-                pid,
-                again: true,
-            } => {
-                format!("server {server} started again, pid {pid}: it catches up by itself")
-            }
+            Self::Started { who, pid, again } => started(*who, *pid, *again),
             Self::Died {
-                server,
+                who,
                 pid,
                 how,
                 restart_after,
-            } => format!(
-                "server {server} (pid {pid}) died: {how}; restarted in {} s",
-                restart_after.as_secs()
-            ),
+            } => died(*who, *pid, how, *restart_after),
             Self::Ready {
                 leader,
                 pid,
@@ -122,61 +154,79 @@ impl Event {
                 found,
                 ..
             } => leads(*server, *term, *lost, *gap, *found),
-            Self::Primary {
-                service,
-                node,
-                epoch,
-            } => {
-                format!("{node} is primary of {service} now, epoch {epoch}")
+            Self::Primary(primary) => primary.is("is primary of"),
+            Self::Serves { primary, pid } => {
+                let kill =
+                    pid.map_or_else(String::new, |pid| format!("; kill it with: kill -9 {pid}"));
+                format!("{}{kill}", primary.is("serves"))
             }
+            Self::Receipt(receipt) => receipt.lines.join("; "),
+            Self::Resumed(resumed) => resumed.text(),
             Self::Trouble { what } => what.clone(),
         }
     }
 
-    /// Whether the view shows it: the servers and who leads have lines of their own there.
+    /// The lines for people, where one would be too long.
+    pub fn rows(&self) -> Vec<String> {
+        if let Self::Receipt(receipt) = self {
+            return receipt.lines.clone();
+        }
+        vec![self.text()]
+    }
+
+    /// Whether the view shows it: what has a line of its own there is no news.
     pub fn is_news(&self) -> bool {
         match self {
-            Self::Started { again, .. } => *again,
-            Self::Ready { .. } => false,
+            Self::Started { who, again, .. } => *again && !matches!(who, Who::Store(_)),
+            Self::Primary(primary) => primary.service != SERVICE,
+            Self::Ready { .. } | Self::Serves { .. } => false,
             Self::Died { .. }
             | Self::Leads { .. }
-            | Self::Primary { .. }
+            | Self::Receipt(_)
+            | Self::Resumed(_)
             | Self::Trouble { .. } => true,
         }
     }
+}
 
-    /// The object for programs.
-    pub fn shape(&self, at: Duration) -> EventShape {
-        let (event, server, pid) = match self {
-            Self::Started { server, pid, .. } => ("started", Some(*server), Some(*pid)),
-            Self::Died { server, pid, .. } => ("died", Some(*server), Some(*pid)),
-            Self::Ready { leader, pid, .. } => ("ready", *leader, *pid),
-            Self::Leads { server, pid, .. } => ("leads", Some(*server), *pid),
-            Self::Primary { .. } => ("primary", None, None),
-            Self::Trouble { .. } => ("trouble", None, None),
-        };
-        let (term, gap, lost) = match self {
-            Self::Leads {
-                term, gap, lost, ..
-            } => (Some(*term), *gap, *lost),
-            Self::Started { .. }
-            | Self::Died { .. }
-            | Self::Ready { .. }
-            | Self::Primary { .. }
-            | Self::Trouble { .. } => (None, None, None),
-        };
-        let gap_ms = gap.map(millis);
-        EventShape {
-            at_ms: millis(at),
-            event,
-            text: self.text(),
-            server,
-            pid,
-            term,
-            gap_ms,
-            lost,
-        }
+impl Primary {
+    fn is(&self, what: &str) -> String {
+        let Self {
+            service,
+            node,
+            epoch,
+        } = self;
+        format!("{node} {what} {service} now, epoch {epoch}")
     }
+}
+
+impl Resumed {
+    fn text(&self) -> String {
+        let (gap, node) = (millis(self.gap), &self.node);
+        let found = match self.found {
+            Some(found) => format!("acknowledged write {found} is there"),
+            None => "NOT all that was acknowledged is there".to_owned(),
+        };
+        format!("writes resumed on {node} after {gap} ms; {found}")
+    }
+}
+
+fn started(who: Who, pid: u32, again: bool) -> String {
+    let again = if again { " again" } else { "" };
+    let then = match who {
+        Who::Server(_) if !again.is_empty() => ": it catches up by itself",
+        Who::Store(_) if !again.is_empty() => ", by its agent",
+        Who::Server(_) | Who::Agent(_) | Who::Store(_) => "",
+    };
+    format!("{who} started{again}, pid {pid}{then}")
+}
+
+fn died(who: Who, pid: u32, how: &str, restart_after: Option<Duration>) -> String {
+    let then = match restart_after {
+        Some(after) => format!("; restarted in {} s", after.as_secs()),
+        None => String::new(),
+    };
+    format!("{who} (pid {pid}) died: {how}{then}")
 }
 
 fn ready(leader: Option<u64>, pid: Option<u32>, servers: &str) -> String {
@@ -234,6 +284,23 @@ mod tests {
         assert_eq!(
             (&shape["event"], &shape["gap_ms"], &shape["at_ms"]),
             (&"leads".into(), &240.into(), &1000.into())
+        );
+    }
+
+    #[test]
+    fn a_store_that_died_is_its_agents_business() {
+        let event = Event::Died {
+            who: Who::Store("db-1"),
+            pid: 7,
+            how: "killed (SIGKILL)".to_owned(),
+            restart_after: None,
+        };
+        let text = "redis-server on db-1 (pid 7) died: killed (SIGKILL)";
+        assert_eq!(event.text(), text);
+        let shape = serde_json::to_value(event.shape(Duration::ZERO)).unwrap();
+        assert_eq!(
+            (&shape["process"], &shape["node"], &shape["server"]),
+            (&"store".into(), &"db-1".into(), &Value::Null)
         );
     }
 }

@@ -1,7 +1,11 @@
-//! The folder of a small cluster: one folder per server, and what a later run needs to go on.
+//! The folder of a small cluster: one folder per server, one per node that has an agent, and what a later
+//! run needs to go on.
 
-use super::ports::{self, Ports};
-use crate::{exit::Failure, topology};
+use super::{
+    ports::{self, NodePorts, Ports},
+    store::{self, Kind, NODES, Site, Store, Wanted},
+};
+use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::{Display, Write},
@@ -24,17 +28,23 @@ const SERVERS_DEFAULT: u64 = 3;
 #[serde(deny_unknown_fields)]
 struct Mark {
     version: u32,
+    store: Kind,
     servers: Vec<Ports>,
+    nodes: Vec<NodePorts>,
 }
 
-/// Version of the mark.
-const VERSION: u32 = 1;
+/// Version of the mark. Version 1 knew no agents.
+const VERSION: u32 = 2;
 
 /// Everything that is kept on disk. A temporary folder goes when this is dropped.
 pub struct Folder {
     path: PathBuf,
     /// Where each server listens, server 1 first.
     pub servers: Vec<Ports>,
+    /// Where each node listens that has an agent, in the order of their names.
+    pub nodes: Vec<NodePorts>,
+    /// What stands behind the service whose primary is moved.
+    pub store: Store,
     temporary: Option<TempDir>,
 }
 
@@ -42,13 +52,20 @@ impl Folder {
     /// Makes a folder for `servers` servers, or takes up the one that is there.
     ///
     /// # Errors
-    /// When it is somebody else's, or was made for another number of servers.
+    /// When it is somebody else's, or was made for another number of servers or another store.
     pub fn open(
         given: Option<&Path>,
         servers: Option<u64>,
         free_ports: bool,
+        wanted: &Wanted,
     ) -> Result<Self, Failure> {
-        let choose = || ports::choose(servers.unwrap_or(SERVERS_DEFAULT), free_ports);
+        let choose = || {
+            let store = Store::choose(wanted, None)?;
+            let servers = ports::choose(servers.unwrap_or(SERVERS_DEFAULT), free_ports)?;
+            let count = u64::try_from(NODES.len()).unwrap_or(0);
+            let nodes = ports::choose_for_nodes(count, &servers)?;
+            Ok((servers, nodes, store))
+        };
         let Some(path) = given else {
             let temporary = tempfile::Builder::new().prefix("tenure-dev-").tempdir();
             let temporary =
@@ -61,7 +78,7 @@ impl Folder {
             .canonicalize()
             .map_err(|why| failed("find", path, &why))?;
         if path.join(MARK).exists() {
-            return Self::resume(path, servers);
+            return Self::resume(path, servers, wanted);
         }
         let mut entries = fs::read_dir(&path).map_err(|why| failed("read", &path, &why))?;
         if entries.next().is_some() {
@@ -75,20 +92,24 @@ impl Folder {
 
     fn make(
         path: PathBuf,
-        servers: Vec<Ports>,
+        (servers, nodes, store): (Vec<Ports>, Vec<NodePorts>, Store),
         temporary: Option<TempDir>,
     ) -> Result<Self, Failure> {
         let mark = Mark {
             version: VERSION,
+            store: store.kind(),
             servers,
+            nodes,
         };
         let folder = Self {
             path,
             servers: mark.servers.clone(),
+            nodes: mark.nodes.clone(),
+            store,
             temporary,
         };
         folder.configure()?;
-        write(&folder.topology(), topology::EXAMPLE)?;
+        write(&folder.topology(), &store::topology(&folder.nodes))?;
         write(
             &folder.path.join(MARK),
             &toml::to_string(&mark).map_err(Failure::local)?,
@@ -96,18 +117,8 @@ impl Folder {
         Ok(folder)
     }
 
-    fn resume(path: PathBuf, servers: Option<u64>) -> Result<Self, Failure> {
-        let mark = path.join(MARK);
-        let text = fs::read_to_string(&mark).map_err(|why| failed("read", &mark, &why))?;
-        let found: Mark = toml::from_str(&text)
-            .map_err(|why| Failure::invalid(format!("{}: {}", mark.display(), why.message())))?;
-        if found.version != VERSION {
-            return Err(Failure::invalid(format!(
-                "{}: version = {}: this build knows version {VERSION} only",
-                mark.display(),
-                found.version
-            )));
-        }
+    fn resume(path: PathBuf, servers: Option<u64>, wanted: &Wanted) -> Result<Self, Failure> {
+        let found = Mark::read(&path.join(MARK))?;
         let count = found.servers.len();
         if let Some(wanted) = servers.filter(|wanted| usize::try_from(*wanted) != Ok(count)) {
             return Err(Failure::invalid(format!(
@@ -118,6 +129,8 @@ impl Folder {
         let folder = Self {
             path,
             servers: found.servers,
+            nodes: found.nodes,
+            store: Store::choose(wanted, Some(found.store))?,
             temporary: None,
         };
         // The folder may have been moved since.
@@ -131,6 +144,24 @@ impl Folder {
             fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
             write(&self.config(server), &self.config_text(server))?;
         }
+        let program = std::env::current_exe()
+            .map_err(|why| Failure::local(format!("this program's path is unknown: {why}")))?;
+        for (node, ports) in NODES.into_iter().zip(self.nodes.iter().copied()) {
+            let own = self.node(node);
+            fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
+            let site = Site {
+                cluster: CLUSTER,
+                servers: &self.servers,
+                node,
+                ports,
+                folder: own,
+                program: &program,
+            };
+            write(&self.agent_config(node), &site.agent(&self.store))?;
+            if matches!(self.store, Store::Redis(_)) {
+                write(&site.redis_conf(), &site.redis())?;
+            }
+        }
         Ok(())
     }
 
@@ -139,7 +170,9 @@ impl Folder {
     /// # Errors
     /// Names the address that is in use.
     pub fn check_ports(&self) -> Result<(), Failure> {
-        match self.servers.iter().find_map(|ports| ports.taken()) {
+        let servers = self.servers.iter().find_map(|ports| ports.taken());
+        let nodes = || self.nodes.iter().find_map(|ports| ports.taken());
+        match servers.or_else(nodes) {
             None => Ok(()),
             Some(taken) => Err(Failure::local(format!(
                 "the cluster in {} needs {taken}, which is in use: is it running already?",
@@ -186,6 +219,21 @@ impl Folder {
         self.server(server).join("log")
     }
 
+    /// The folder of a node that has an agent.
+    pub fn node(&self, node: &str) -> PathBuf {
+        self.path.join(node)
+    }
+
+    /// The configuration of a node's agent.
+    pub fn agent_config(&self, node: &str) -> PathBuf {
+        self.node(node).join("agent.toml")
+    }
+
+    /// Where a node's agent logs.
+    pub fn agent_log(&self, node: &str) -> PathBuf {
+        self.node(node).join("agent.log")
+    }
+
     /// The example, to be changed and applied.
     pub fn topology(&self) -> PathBuf {
         self.path.join("topology.toml")
@@ -217,6 +265,24 @@ impl Folder {
     }
 }
 
+impl Mark {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|why| failed("read", path, &why))?;
+        let wrong = |why: &str| Failure::invalid(format!("{}: {why}", path.display()));
+        let table: toml::Table = toml::from_str(&text).map_err(|why| wrong(why.message()))?;
+        let version = table.get("version").and_then(toml::Value::as_integer);
+        if version != Some(VERSION.into()) {
+            let found = version.map_or_else(|| "missing".to_owned(), |it| it.to_string());
+            return Err(wrong(&format!(
+                "version = {found}: this build knows version {VERSION} only; name another folder"
+            )));
+        }
+        table
+            .try_into()
+            .map_err(|why: toml::de::Error| wrong(why.message()))
+    }
+}
+
 fn quoted(text: &str) -> toml::Value {
     toml::Value::String(text.to_owned())
 }
@@ -235,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_temporary_folder_goes_and_a_given_one_stays() {
-        let folder = Folder::open(None, None, true).unwrap();
+        let folder = Folder::open(None, None, true, &Wanted::BuiltIn).unwrap();
         let path = folder.path().to_owned();
         assert!(path.join(MARK).exists() && folder.is_temporary());
         drop(folder);
@@ -243,26 +309,28 @@ mod tests {
 
         let parent = tempfile::tempdir().unwrap();
         let given = parent.path().join("data");
-        let first = Folder::open(Some(&given), Some(2), true).unwrap();
+        let first = Folder::open(Some(&given), Some(2), true, &Wanted::BuiltIn).unwrap();
         let ports = first.servers.clone();
         drop(first);
-        let again = Folder::open(Some(&given), None, true).unwrap();
-        assert_eq!(again.servers, ports);
+        let again = Folder::open(Some(&given), None, true, &Wanted::Whatever).unwrap();
+        assert_eq!((again.servers, again.store), (ports, Store::BuiltIn));
     }
 
     #[test]
     fn somebody_elses_folder_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("letter.txt"), "dear").unwrap();
-        let failure = Folder::open(Some(parent.path()), None, true).err().unwrap();
+        let failure = Folder::open(Some(parent.path()), None, true, &Wanted::BuiltIn)
+            .err()
+            .unwrap();
         assert!(failure.sentence.contains("is not empty"), "{failure}");
     }
 
     #[test]
     fn another_number_of_servers_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        drop(Folder::open(Some(parent.path()), Some(1), true).unwrap());
-        let failure = Folder::open(Some(parent.path()), Some(3), true)
+        drop(Folder::open(Some(parent.path()), Some(1), true, &Wanted::BuiltIn).unwrap());
+        let failure = Folder::open(Some(parent.path()), Some(3), true, &Wanted::BuiltIn)
             .err()
             .unwrap();
         assert!(
@@ -272,8 +340,23 @@ mod tests {
     }
 
     #[test]
+    fn another_version_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join(MARK), "version = 1\nservers = []").unwrap();
+        let failure = Folder::open(Some(parent.path()), None, true, &Wanted::BuiltIn)
+            .err()
+            .unwrap();
+        assert!(
+            failure
+                .sentence
+                .contains("version = 1: this build knows version 2 only"),
+            "{failure}"
+        );
+    }
+
+    #[test]
     fn the_servers_accept_their_configuration() {
-        let folder = Folder::open(None, Some(3), true).unwrap();
+        let folder = Folder::open(None, Some(3), true, &Wanted::BuiltIn).unwrap();
         for server in folder.ids() {
             let config = tenure_server::Config::load(&folder.config(server)).unwrap();
             assert_eq!((config.server().0, config.cluster()), (server, CLUSTER));

@@ -2,6 +2,7 @@
 
 use super::{
     event::millis,
+    store::{self, SERVICE, Store},
     try_next::{Invocation, suggestions},
     view::{Life, Row, Seen, View},
 };
@@ -10,7 +11,10 @@ use std::time::Duration;
 use tenure_core::{Assignment, Severity, State};
 
 /// Rows for events, however large the terminal is.
-const EVENT_ROWS_MAX: usize = 10;
+const EVENT_ROWS_MAX: usize = 12;
+
+/// Rows for events that other things make room for: a receipt, and that writes go on.
+const EVENT_ROWS_LEAST: usize = 5;
 
 /// What a person sees besides what changes.
 pub struct Frame<'a> {
@@ -18,6 +22,8 @@ pub struct Frame<'a> {
     pub invocation: &'a Invocation,
     /// What becomes of the data.
     pub data: &'a str,
+    /// What stands behind the service whose primary is moved.
+    pub store: &'a Store,
     /// Columns and lines of the terminal.
     pub size: (usize, usize),
 }
@@ -25,31 +31,49 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// All lines, with as many events as fit.
     pub fn lines(&self, view: &View, seen: &Seen, now: Duration) -> Vec<Line> {
-        let mut top = vec![self.title(now)];
-        top.extend(servers(view, now));
-        top.push(Line::plain(""));
-        top.extend(services(&seen.state));
-        top.push(writes(seen));
-        top.push(Line::plain(""));
-        let mut bottom = vec![
-            Line::plain(""),
-            Line::new(Look::Bold, "Try from a second terminal:"),
-        ];
-        let (width, height) = self.size;
-        for (what, commands) in suggestions(self.invocation, view, &seen.state) {
-            bottom.push(Line::plain(format!("  {what}")));
-            let rows = commands.iter().flat_map(|command| broken(command, width));
-            bottom.extend(rows.map(|row| Line::new(Look::Command, row)));
-        }
-        if top.len() + bottom.len() >= height {
-            top.retain(|line| !line.is_blank());
+        let (_, height) = self.size;
+        let mut bottom = self.bottom(view, &seen.state);
+        let mut top = self.top(view, seen, now, true);
+        let room = |top: &[Line], bottom: &[Line]| height.saturating_sub(top.len() + bottom.len());
+        if room(&top, &bottom) < EVENT_ROWS_LEAST {
             bottom.retain(|line| !line.is_blank());
+            top.retain(|line| !line.is_blank());
         }
-        let room = height.saturating_sub(top.len() + bottom.len()).max(1);
-        top.extend(events(view, width, room.min(EVENT_ROWS_MAX)));
+        if room(&top, &bottom) < EVENT_ROWS_LEAST {
+            // What is simulated is the least that there is to see.
+            top = self.top(view, seen, now, false);
+            top.retain(|line| !line.is_blank());
+        }
+        let room = room(&top, &bottom).clamp(1, EVENT_ROWS_MAX);
+        top.extend(self.events(view, room));
         top.extend(bottom);
         top.truncate(height);
         top
+    }
+
+    fn top(&self, view: &View, seen: &Seen, now: Duration, is_all: bool) -> Vec<Line> {
+        let mut top = vec![self.title(now)];
+        top.extend(servers(view, now));
+        top.push(Line::plain(""));
+        top.extend(store::lines(view, seen, now));
+        if is_all {
+            top.extend(simulated(&seen.state));
+        }
+        top.push(summary(&seen.state));
+        top.push(writes(seen));
+        top.push(Line::plain(""));
+        top
+    }
+
+    fn bottom(&self, view: &View, state: &State) -> Vec<Line> {
+        let mut bottom = vec![Line::plain("")];
+        let (width, _) = self.size;
+        for (what, commands) in suggestions(self.invocation, view, state) {
+            bottom.push(Line::new(Look::Bold, what));
+            let rows = commands.iter().flat_map(|command| broken(command, width));
+            bottom.extend(rows.map(|row| Line::new(Look::Command, row)));
+        }
+        bottom
     }
 
     fn title(&self, now: Duration) -> Line {
@@ -112,12 +136,15 @@ fn server(row: &Row, leads: bool, now: Duration) -> Line {
     }
 }
 
-fn services(state: &State) -> Vec<Line> {
-    let assigned = state
-        .services()
-        .keys()
-        .filter_map(|name| state.assignment(name));
-    let mut lines: Vec<Line> = assigned.map(|now| service(state, now)).collect();
+/// The other services with a primary, which nobody really runs.
+fn simulated(state: &State) -> Vec<Line> {
+    let others = state.services().keys().filter(|it| it.as_str() != SERVICE);
+    let assigned = others.filter_map(|name| state.assignment(name));
+    assigned.map(|now| service(state, now)).collect()
+}
+
+/// How much there is, and what is wrong anywhere.
+fn summary(state: &State) -> Line {
     let nodes = state
         .nodes()
         .values()
@@ -144,25 +171,20 @@ fn services(state: &State) -> Vec<Line> {
             )
         }
     };
-    lines.push(Line::new(
+    Line::new(
         look,
         format!("  {nodes} nodes, {services} services, {instances} instances; {word}"),
-    ));
-    lines
+    )
 }
 
 fn service(state: &State, now: &Assignment) -> Line {
     let Some(primary) = now.primary else {
         return Line::new(Look::Bad, format!("  {:<14} no primary", now.service));
     };
-    let endpoint = state
-        .instance(&now.service, primary.node)
-        .map(|one| one.endpoint.to_string());
     let node = shape::node_name(state, primary.node);
     let text = format!(
-        "  {:<14} primary {node:<7} {:<16} epoch {}, {} in sync",
+        "  {:<14} primary {node:<7} simulated     epoch {}; in sync: {}",
         now.service,
-        endpoint.unwrap_or_default(),
         now.epoch,
         now.in_sync.len()
     );
@@ -172,17 +194,20 @@ fn service(state: &State, now: &Assignment) -> Line {
 fn writes(seen: &Seen) -> Line {
     let written = &seen.written;
     if let Some(lost) = &written.lost {
-        return Line::new(Look::Bad, format!("  writes: LOST: {lost}"));
+        return Line::new(Look::Bad, format!("  servers: LOST: {lost}"));
     }
     if let Some(trouble) = &written.trouble {
         return Line::new(
             Look::Bad,
-            format!("  writes: {} acknowledged; {trouble}", written.acknowledged),
+            format!(
+                "  servers: {} writes acknowledged; {trouble}",
+                written.acknowledged
+            ),
         );
     }
     let micros = written.latency.as_micros();
     Line::plain(format!(
-        "  writes: {} acknowledged, the last in {}.{} ms; longest gap {} ms",
+        "  servers: {} writes acknowledged, the last in {}.{} ms; longest gap {} ms",
         written.acknowledged,
         micros / 1_000,
         micros / 100 % 10,
@@ -191,24 +216,49 @@ fn writes(seen: &Seen) -> Line {
 }
 
 /// What is said before anything has happened.
-const BEGINNING: &str = "no agents in this version: dev itself says that instances are healthy";
-
-/// The latest events, whole ones as far as there is room.
-fn events(view: &View, width: usize, room: usize) -> Vec<Line> {
-    let beginning = (Look::Dim, format!("00:00  {BEGINNING}"));
-    let told = view.events.iter();
-    let told = told.map(|(at, event)| (Look::Plain, format!("{}  {}", clock(*at), event.text())));
-    let all: Vec<(Look, String)> = std::iter::once(beginning).chain(told).collect();
-    let mut lines: Vec<Line> = Vec::new();
-    for (look, text) in all.iter().rev() {
-        let rows = wrapped(text, "  ", "         ", "", width);
-        if !lines.is_empty() && lines.len() + rows.len() > room {
-            break;
+fn beginning(store: &Store) -> &'static str {
+    match store {
+        Store::Redis(_) => {
+            "redis-server is real, under agents; all other instances are simulated by dev"
         }
-        lines.splice(0..0, rows.into_iter().map(|row| Line::new(*look, row)));
+        Store::BuiltIn => {
+            "a small service in memory, built in, stands in for redis-server under the same agents; \
+             all other instances are simulated by dev"
+        }
     }
-    lines.truncate(room);
-    lines
+}
+
+impl Frame<'_> {
+    /// The latest events, whole ones as far as there is room.
+    fn events(&self, view: &View, room: usize) -> Vec<Line> {
+        let (width, _) = self.size;
+        let beginning = vec![beginning(self.store).to_owned()];
+        let beginning = (Look::Dim, Duration::ZERO, beginning);
+        let told = view.events.iter();
+        let told = told.map(|(at, event)| (Look::Plain, *at, event.rows()));
+        let all: Vec<_> = std::iter::once(beginning).chain(told).collect();
+        let mut lines: Vec<Line> = Vec::new();
+        for (look, at, texts) in all.iter().rev() {
+            let rows: Vec<String> = texts
+                .iter()
+                .enumerate()
+                .flat_map(|(row, text)| {
+                    let first = if row == 0 {
+                        clock(*at)
+                    } else {
+                        "     ".to_owned()
+                    };
+                    wrapped(text, &format!("  {first}  "), "           ", "", width)
+                })
+                .collect();
+            if !lines.is_empty() && lines.len() + rows.len() > room {
+                break;
+            }
+            lines.splice(0..0, rows.into_iter().map(|row| Line::new(*look, row)));
+        }
+        lines.truncate(room);
+        lines
+    }
 }
 
 /// A command in as many rows as it needs, which a shell takes as one when they are pasted.
@@ -243,6 +293,7 @@ fn wrapped(text: &str, first: &str, then: &str, mark: &str, width: usize) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dev::event::{Event, Who};
 
     #[test]
     fn a_long_command_is_one_to_the_shell() {
@@ -266,8 +317,8 @@ mod tests {
                 .collect();
         let mut view = View::new(&endpoints);
         for server in 0..30 {
-            let event = super::super::event::Event::Started {
-                server,
+            let event = Event::Started {
+                who: Who::Server(server),
                 pid: 7,
                 again: true,
             };
@@ -278,6 +329,7 @@ mod tests {
         let frame = Frame {
             invocation: &invocation,
             data: "",
+            store: &Store::BuiltIn,
             size: (80, 24),
         };
         let lines = frame.lines(&view, &Seen::default(), Duration::from_secs(60));

@@ -1,13 +1,16 @@
-//! `dev`: a small cluster on this machine, to try things out. The servers are processes of their
-//! own, so that they can be killed as real ones are.
+//! `dev`: a small cluster on this machine, to try things out. Servers, agents and the instances of one
+//! service are processes of their own, so that they can be killed as real ones are.
 
 mod child;
 mod event;
 mod folder;
 mod frame;
 mod ports;
+mod primaries;
+mod ready;
 mod run;
 mod setup;
+mod store;
 mod supervisor;
 mod try_next;
 mod view;
@@ -18,14 +21,17 @@ use crate::{
     commands::Context,
     exit::{Exit, Failure},
 };
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use store::Wanted;
 
 /// The small cluster.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An example of eleven nodes in four tiers is loaded, and a writer makes a change every 50 ms, so that
-there is something to see. Ctrl-C stops everything and removes the data, unless --data-dir is given.
+An example of eleven nodes in four tiers is loaded. One of its services, redis-server, is real: a primary
+and two replicas under agents, with a writer that waits for each of its writes to be replicated, so that
+there is something to lose. Where redis-server is not installed a small service in memory stands in for it.
+Ctrl-C stops everything and removes the data, unless --data-dir is given.
 
 Example:
   tenure dev")]
@@ -42,9 +48,50 @@ pub struct DevArgs {
     #[arg(long)]
     free_ports: bool,
 
+    /// The redis-server to run [default: the one on PATH, if there is one]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_redis")]
+    redis: Option<PathBuf>,
+
+    /// Do without redis-server although it is installed
+    #[arg(long)]
+    no_redis: bool,
+
     /// Print one line per event in place of the live view
     #[arg(long)]
     no_view: bool,
+}
+
+impl DevArgs {
+    fn wanted(&self) -> Wanted {
+        match (&self.redis, self.no_redis) {
+            (Some(path), _) => Wanted::Redis(path.clone()),
+            (None, true) => Wanted::BuiltIn,
+            (None, false) => Wanted::Whatever,
+        }
+    }
+}
+
+/// What `dev` has others start for it.
+#[derive(Debug, Subcommand)]
+pub enum DevPart {
+    /// Become a child of dev, and the program that is named
+    Exec(store::ExecArgs),
+    /// Be an instance of the built-in service
+    Store(store::builtin::StoreArgs),
+    /// Be the agent of a node with an instance of the built-in service
+    Agent(store::builtin::NodeArgs),
+}
+
+/// Runs a part of the cluster until it is stopped.
+///
+/// # Errors
+/// When it cannot begin, or go on.
+pub async fn part(part: DevPart) -> Result<Exit, Failure> {
+    match part {
+        DevPart::Exec(args) => store::exec(&args),
+        DevPart::Store(args) => store::builtin::serve(args).await,
+        DevPart::Agent(args) => store::builtin::agent(args).await,
+    }
 }
 
 /// Runs the cluster until Ctrl-C.

@@ -1,4 +1,4 @@
-//! Where the servers listen: the ports that the other commands ask by default, or free ones.
+//! Where servers, agents and stores listen: the ports that the other commands ask by default, or free ones.
 
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,48 @@ impl Ports {
 
     /// The address that is in use already, if one of the two is.
     pub fn taken(self) -> Option<SocketAddr> {
-        [self.api(), self.raft()]
-            .into_iter()
-            .find(|address| TcpListener::bind(address).is_err())
+        first_taken([self.api(), self.raft()])
     }
+}
+
+/// Where a node's instance of the service listens, and its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodePorts {
+    /// The instance.
+    pub store: u16,
+    /// The agent's checks.
+    pub checks: u16,
+    /// The agent, for other agents.
+    pub pledges: u16,
+}
+
+impl NodePorts {
+    /// Where the instance is reached.
+    pub fn store(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.store).into()
+    }
+
+    /// Where the agent answers checks.
+    pub fn checks(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.checks).into()
+    }
+
+    /// Where other agents ask it.
+    pub fn pledges(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.pledges).into()
+    }
+
+    /// The address that is in use already, if one of them is.
+    pub fn taken(self) -> Option<SocketAddr> {
+        first_taken([self.store(), self.checks(), self.pledges()])
+    }
+}
+
+fn first_taken<const N: usize>(addresses: [SocketAddr; N]) -> Option<SocketAddr> {
+    addresses
+        .into_iter()
+        .find(|address| TcpListener::bind(address).is_err())
 }
 
 /// Free ports are looked for here: below those that the system gives to outgoing connections, which
@@ -57,29 +95,50 @@ pub fn choose(servers: u64, free: bool) -> Result<Vec<Ports>, Failure> {
     if !free && fixed.iter().all(|ports| ports.taken().is_none()) {
         return Ok(fixed);
     }
-    find_free(servers)
+    let found = free_ports(servers.saturating_mul(2), &[])?;
+    let pairs = found.chunks_exact(2);
+    Ok(pairs
+        .map(|pair| Ports {
+            api: pair[0],
+            raft: pair[1],
+        })
+        .collect())
+}
+
+/// Free ports for so many nodes, none of which a server has.
+///
+/// # Errors
+/// When there are not enough free ports.
+pub fn choose_for_nodes(nodes: u64, servers: &[Ports]) -> Result<Vec<NodePorts>, Failure> {
+    let given: Vec<u16> = servers.iter().flat_map(|it| [it.api, it.raft]).collect();
+    let found = free_ports(nodes.saturating_mul(3), &given)?;
+    let threes = found.chunks_exact(3);
+    Ok(threes
+        .map(|three| NodePorts {
+            store: three[0],
+            checks: three[1],
+            pledges: three[2],
+        })
+        .collect())
 }
 
 /// Two that run side by side begin their search at different places.
-fn find_free(servers: u64) -> Result<Vec<Ports>, Failure> {
+fn free_ports(wanted: u64, given: &[u16]) -> Result<Vec<u16>, Failure> {
     let count = u32::from(FREE_COUNT);
     let start = std::process::id().wrapping_mul(64) % count;
-    let candidates = (0..count).step_by(2).map(|step| {
-        let api = FREE_FROM + u16::try_from((start + step) % count).unwrap_or(0);
-        Ports { api, raft: api + 1 }
-    });
-    let wanted = usize::try_from(servers).unwrap_or(usize::MAX);
-    let found: Vec<Ports> = candidates
-        .filter(|ports| ports.taken().is_none())
-        .take(wanted)
-        .collect();
-    if found.len() == wanted {
+    let candidates =
+        (0..count).map(|step| FREE_FROM + u16::try_from((start + step) % count).unwrap_or(0));
+    let is_free = |port: &u16| {
+        !given.contains(port) && first_taken([(Ipv4Addr::LOCALHOST, *port).into()]).is_none()
+    };
+    let number = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let found: Vec<u16> = candidates.filter(is_free).take(number).collect();
+    if found.len() == number {
         return Ok(found);
     }
     let last = FREE_FROM + FREE_COUNT;
     Err(Failure::local(format!(
-        "there are not {} free ports on 127.0.0.1 from {FREE_FROM} to {last}: stop what holds them",
-        2 * wanted
+        "there are not {wanted} free ports on 127.0.0.1 from {FREE_FROM} to {last}: stop what holds them"
     )))
 }
 
@@ -100,8 +159,12 @@ mod tests {
     fn free_ports_differ() {
         let ports = choose(3, true).unwrap();
         let all = ports.iter().flat_map(|ports| [ports.api, ports.raft]);
-        let distinct: BTreeSet<u16> = all.collect();
-        assert_eq!(distinct.len(), 6, "{ports:?}");
+        let nodes = choose_for_nodes(3, &ports).unwrap();
+        let others = nodes
+            .iter()
+            .flat_map(|ports| [ports.store, ports.checks, ports.pledges]);
+        let distinct: BTreeSet<u16> = all.chain(others).collect();
+        assert_eq!(distinct.len(), 15, "{ports:?} {nodes:?}");
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! From the first process to the last one.
 
 use super::{
-    DevArgs, child,
+    DevArgs,
     event::{Event, millis},
     folder::Folder,
     frame::Frame,
     setup,
+    store::{Processes, SERVICE, traffic},
     supervisor::Supervisor,
     try_next::{Invocation, suggestions},
     view::{Seen, View},
     watcher, writer,
 };
 use crate::{
-    args::{Global, SERVERS_DEFAULT},
+    args::SERVERS_DEFAULT,
     cluster::Cluster,
     commands::Context,
-    exit::{Exit, Failure, Why},
+    exit::{Exit, Failure},
     output::{self, Out, Screen},
     signals,
 };
@@ -23,18 +24,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tenure_core::{Endpoint, Note};
+use tenure_core::{Endpoint, RecordKind};
 use tokio::task::JoinSet;
 
 /// How often what was seen is looked at, and drawn.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How long the servers may take to form a cluster, and to load the example.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-
 pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Failure> {
     let mut stop = signals::Stop::new(true)?;
-    let folder = Folder::open(args.data_dir.as_deref(), args.servers, args.free_ports)?;
+    let (given, wanted) = (args.data_dir.as_deref(), args.wanted());
+    let folder = Folder::open(given, args.servers, args.free_ports, &wanted)?;
     folder.check_ports()?;
     let mut dev = Dev::start(folder, args.no_view, context)?;
     let lived = tokio::select! {
@@ -44,7 +43,17 @@ pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Failur
     // The view goes first: what follows is for the shell's own screen.
     dev.screen = None;
     let in_order = !dev.folder.is_temporary();
-    dev.supervisor.stop(in_order, &mut stop).await;
+    // Agents first: they would start the instances again.
+    dev.supervisor.stop_agents(in_order, &mut stop).await;
+    let hurried = tokio::select! {
+        () = dev.processes.stop(in_order) => false,
+        _ = stop.next() => true,
+    };
+    if hurried {
+        dev.processes.stop(false).await;
+    }
+    dev.supervisor.stop(in_order && !hurried, &mut stop).await;
+    dev.processes.sweep().await;
     let data = dev.folder.path().display().to_string();
     let is_kept = !dev.folder.is_temporary();
     drop(dev.folder);
@@ -60,21 +69,25 @@ fn farewell(seen: &Mutex<Seen>, kept: Option<&str>) {
         None => "the data is removed".to_owned(),
     };
     output::remark(&format!(
-        "stopped: {} writes were acknowledged, longest gap {} ms; {data}",
+        "stopped: {SERVICE} acknowledged {} writes, longest gap {} ms; the servers {}, longest gap {} ms; \
+         {data}",
+        seen.traffic.acknowledged,
+        millis(seen.traffic.longest),
         seen.written.acknowledged,
         millis(seen.written.longest)
     ));
 }
 
 /// Everything that runs.
-struct Dev {
-    folder: Folder,
-    supervisor: Supervisor,
+pub(super) struct Dev {
+    pub(super) folder: Folder,
+    pub(super) supervisor: Supervisor,
+    pub(super) processes: Processes,
     view: View,
     seen: Arc<Mutex<Seen>>,
     screen: Option<Screen>,
     invocation: Invocation,
-    servers: Vec<Endpoint>,
+    pub(super) servers: Vec<Endpoint>,
     origin: Instant,
     out: Out,
     no_view: bool,
@@ -86,6 +99,7 @@ impl Dev {
         let program = std::env::args_os().next();
         let named = unless_default(&servers);
         let invocation = Invocation::new(program.as_deref(), named.as_deref(), &folder.topology());
+        let processes = Processes::begin(folder.path())?;
         let supervisor = Supervisor::start(&folder)?;
         output::remark(&format!(
             "starting {} server(s) in {}",
@@ -96,6 +110,7 @@ impl Dev {
             view: View::new(&servers),
             folder,
             supervisor,
+            processes,
             seen: Arc::default(),
             screen: None,
             invocation,
@@ -111,11 +126,11 @@ impl Dev {
         let cluster = self.ready().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher::watch(cluster.clone(), self.seen.clone()));
-        tasks.spawn(writer::run(
-            cluster.client().clone(),
-            self.seen.clone(),
-            self.origin,
-        ));
+        tasks.spawn(watcher::receipts(cluster.clone(), self.seen.clone()));
+        let client = || cluster.client().clone();
+        tasks.spawn(writer::run(client(), self.seen.clone(), self.origin));
+        tasks.spawn(traffic::run(client(), self.seen.clone(), self.origin));
+        tasks.spawn(setup::simulate(cluster.clone(), self.seen.clone()));
         for (id, api) in (1..).zip(&self.servers) {
             tasks.spawn(watcher::look(
                 cluster.clone(),
@@ -141,57 +156,13 @@ impl Dev {
         }
     }
 
-    /// Waits until there is a leader, and loads the example.
-    async fn ready(&mut self) -> Result<Cluster, Failure> {
-        let global = Global {
-            server: self.servers.clone(),
-            json: false,
-            deadline: READY_WITHIN,
-            actor: Note::new("tenure dev").ok(),
-        };
-        let loaded = async {
-            let cluster = loop {
-                match Cluster::connect(&global).await {
-                    Ok(cluster) => break cluster,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            };
-            setup::load(&cluster).await.map(|()| cluster)
-        };
-        tokio::pin!(loaded);
-        let mut started = Vec::new();
-        let cluster = loop {
-            tokio::select! {
-                loaded = &mut loaded => break loaded?,
-                event = self.supervisor.events.recv() => {
-                    if let Some(Event::Died { server, how, .. }) = &event {
-                        return Err(self.did_not_start(*server, how));
-                    }
-                    started.extend(event);
-                }
-                () = tokio::time::sleep(READY_WITHIN) => {
-                    return Err(self.did_not_start(1, "there is no leader after 60 s"));
-                }
-            }
-        };
-        started.into_iter().try_for_each(|event| self.tell(event))?;
-        Ok(cluster)
-    }
-
-    fn did_not_start(&self, server: u64, how: &str) -> Failure {
-        let log = child::tail(&self.folder.log(server));
-        Failure::new(
-            Why::Server,
-            format!("server {server} did not start: {how}; the end of its log:\n{log}"),
-        )
-    }
-
     async fn tell_ready(&mut self, cluster: &Cluster) -> Result<(), Failure> {
         let leader = cluster.status().await?.status.leader.map(|id| id.0);
         let pid = leader
             .and_then(|id| self.view.server(id))
             .and_then(super::view::Row::pid);
         let named: Vec<&str> = self.servers.iter().map(Endpoint::as_str).collect();
+        self.view.leader = leader;
         self.tell(Event::Ready {
             leader,
             pid,
@@ -205,12 +176,10 @@ impl Dev {
 
     /// Without a view what to try is printed once.
     async fn suggest(&mut self, cluster: &Cluster) -> Result<(), Failure> {
-        use tenure_core::RecordKind::{Assignment, Node};
-        let state = cluster.state(&[Node, Assignment], &[]).await?;
-        for (what, commands) in suggestions(&self.invocation, &self.view, &state)
-            .iter()
-            .skip(1)
-        {
+        let state = cluster
+            .state(&[RecordKind::Node, RecordKind::Assignment], &[])
+            .await?;
+        for (what, commands) in &suggestions(&self.invocation, &self.view, &state) {
             output::raw(what)?;
             commands
                 .iter()
@@ -219,17 +188,15 @@ impl Dev {
         Ok(())
     }
 
-    fn tell(&mut self, event: Event) -> Result<(), Failure> {
+    pub(super) fn tell(&mut self, event: Event) -> Result<(), Failure> {
         let now = self.origin.elapsed();
         if self.no_view {
             let ms = millis(now);
             let text = || {
-                format!(
-                    "[{:>4}.{:03}] {}",
-                    ms / 1_000,
-                    ms % 1_000,
-                    output::escape(&event.text())
-                )
+                let rows = event.rows();
+                let rows: Vec<String> = rows.iter().map(|row| output::escape(row)).collect();
+                let rows = rows.join("\n             ");
+                format!("[{:>4}.{:03}] {rows}", ms / 1_000, ms % 1_000)
             };
             self.out.line(&event.shape(now), text)?;
         }
@@ -238,6 +205,9 @@ impl Dev {
     }
 
     fn look(&mut self) -> Result<(), Failure> {
+        for event in self.processes.look() {
+            self.tell(event)?;
+        }
         let now = self.origin.elapsed();
         let seen = self.seen.clone();
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,6 +224,7 @@ impl Dev {
             let frame = Frame {
                 invocation: &self.invocation,
                 data: &data,
+                store: &self.folder.store,
                 size: screen.size(),
             };
             screen.draw(&frame.lines(&self.view, &seen, now));

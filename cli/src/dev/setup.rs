@@ -1,10 +1,19 @@
-//! Loads the example. There are no agents in this version, so what they would say is said here.
+//! Loads the example. Some of its nodes have agents, which speak for themselves; what the others would say
+//! is said here.
 
-use crate::{cluster::Cluster, commands::carry_out, exit::Failure, topology};
-use std::collections::BTreeSet;
+use super::{
+    store::{NODES, SERVICE, has_agent, service},
+    view::Seen,
+};
+use crate::{cluster::Cluster, commands::carry_out, exit::Failure};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tenure_core::{
-    Assignment, Command, Health, Lifecycle, NodeId, NodeRef, Note, RecordKind, Report, State,
-    Topology,
+    Assignment, Command, Health, Incarnation, Instance, Lifecycle, NodeId, NodeName, NodeRef, Note,
+    RecordKind, Report, Role, State, Topology,
 };
 
 const KINDS: &[RecordKind] = &[
@@ -14,27 +23,108 @@ const KINDS: &[RecordKind] = &[
     RecordKind::Instance,
 ];
 
-/// Loads the example into an empty cluster; leaves one that has services as it is.
+/// How often the cluster is asked whether something has happened yet.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+/// How long the service may take until its primary serves and all others are in sync.
+const SERVED_WITHIN: Duration = Duration::from_secs(20);
+/// How often what is simulated is looked after.
+const SIMULATE_EVERY: Duration = Duration::from_secs(2);
+
+/// Adds the nodes to an empty cluster, and has those join that have no agent. Gives whether it was empty.
 ///
 /// # Errors
 /// The cluster's.
-pub async fn load(cluster: &Cluster) -> Result<(), Failure> {
-    let state = cluster.state(KINDS, &[]).await?;
-    if !state.services().is_empty() {
-        return Ok(());
+pub async fn nodes(cluster: &Cluster, example: &Topology) -> Result<bool, Failure> {
+    if !cluster.state(KINDS, &[]).await?.services().is_empty() {
+        return Ok(false);
     }
-    let example = topology::parse("the example", topology::EXAMPLE).map_err(Failure::invalid)?;
     let nodes = Topology {
         nodes: example.nodes.clone(),
         ..Topology::default()
     };
-    // Nodes join before they are given roles, as they would with agents.
     carry_out(cluster, &cluster.plan(&nodes, false).await?).await?;
     batch(cluster, joins(&cluster.state(KINDS, &[]).await?)).await?;
-    carry_out(cluster, &cluster.plan(&example, false).await?).await?;
+    Ok(true)
+}
+
+/// Adds the services once the agents have joined: nodes join before they are given roles.
+///
+/// # Errors
+/// The cluster's.
+pub async fn services(cluster: &Cluster, example: &Topology) -> Result<(), Failure> {
+    while !agents_joined(&cluster.state(&[RecordKind::Node], &[]).await?) {
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    // In one entry: agents add their instances themselves where they find the service without them.
+    carry_out(cluster, &cluster.plan(example, false).await?).await?;
     let state = cluster.state(KINDS, &[]).await?;
-    let commands = reports(&state).chain(in_sync_sets(&state)).collect();
-    batch(cluster, commands).await
+    let commands = reports(&state, |_| true).chain(in_sync_sets(&state));
+    batch(cluster, commands.collect()).await
+}
+
+/// Waits until the service has a primary that serves and everybody else is in sync. Gives whether that was
+/// so in time.
+///
+/// # Errors
+/// The cluster's.
+pub async fn served(cluster: &Cluster) -> Result<bool, Failure> {
+    let until = Instant::now() + SERVED_WITHIN;
+    loop {
+        if is_served(&cluster.state(KINDS, &[service()]).await?) {
+            return Ok(true);
+        }
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// Says again that what is simulated is well, where the leader took it to be lost with a node's agent. Runs
+/// until it is dropped.
+pub async fn simulate(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
+    loop {
+        tokio::time::sleep(SIMULATE_EVERY).await;
+        let commands: Vec<Command> = {
+            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = &seen.state;
+            let heard = |node| {
+                let own = state.instance(&service(), node);
+                own.is_some_and(|own| own.report.health != Health::Unknown)
+            };
+            // What was never said to be well was added by somebody else.
+            let lost = |one: &Instance| {
+                let was_told = one.reported_in > Incarnation(0);
+                was_told && one.report.health == Health::Unknown && heard(one.node)
+            };
+            reports(state, lost).collect()
+        };
+        // What fails is said again.
+        let _again = batch(&cluster, commands).await;
+    }
+}
+
+fn is_served(state: &State) -> bool {
+    let Some(now) = state.assignment(&service()) else {
+        return false;
+    };
+    let Some(primary) = now.primary else {
+        return false;
+    };
+    let serves = state.instance(&service(), primary.node).is_some_and(|it| {
+        it.reported_in == primary.incarnation && it.report.role == Some((Role::Primary, now.epoch))
+    });
+    let well =
+        |it: &Instance| now.in_sync.contains(&it.node) && it.report.health == Health::Healthy;
+    serves && state.instances(&service()).all(|it| well(it))
+}
+
+fn agents_joined(state: &State) -> bool {
+    NODES.iter().all(|name| {
+        let name = NodeName::new(name).ok();
+        let node = name.and_then(|name| state.find_node(&NodeRef::Name(name)));
+        node.is_some_and(|node| node.lifecycle == Lifecycle::Active)
+    })
 }
 
 async fn batch(cluster: &Cluster, commands: Vec<Command>) -> Result<(), Failure> {
@@ -48,7 +138,7 @@ fn joins(state: &State) -> Vec<Command> {
     let joining = state
         .nodes()
         .values()
-        .filter(|node| node.lifecycle == Lifecycle::Joining);
+        .filter(|node| node.lifecycle == Lifecycle::Joining && !has_agent(&node.name));
     let join = |node: &tenure_core::Node| Command::JoinNode {
         node: NodeRef::Id(node.id),
         last: node.incarnation,
@@ -56,12 +146,13 @@ fn joins(state: &State) -> Vec<Command> {
     joining.map(|node| join(node)).collect()
 }
 
-fn reports(state: &State) -> impl Iterator<Item = Command> {
-    let instances = state
-        .services()
-        .keys()
-        .flat_map(|service| state.instances(service));
-    instances.filter_map(|instance| {
+/// What is simulated, which is all but the instances under agents.
+fn reports(state: &State, wanted: impl Fn(&Instance) -> bool) -> impl Iterator<Item = Command> {
+    let services = state.services().keys();
+    let simulated = services.filter(|service| service.as_str() != SERVICE);
+    let instances = simulated.flat_map(|service| state.instances(service));
+    let wanted = instances.filter(move |instance| wanted(instance));
+    wanted.filter_map(|instance| {
         let node = state.nodes().get(&instance.node)?;
         Some(Command::ReportInstance {
             service: instance.service.clone(),
@@ -80,6 +171,7 @@ fn in_sync_sets(state: &State) -> impl Iterator<Item = Command> {
     let assigned = state
         .services()
         .keys()
+        .filter(|service| service.as_str() != SERVICE)
         .filter_map(|service| state.assignment(service));
     assigned
         .filter(|now| now.primary.is_some())

@@ -1,21 +1,29 @@
-//! Keeps the servers running: one that dies is started again after a while.
+//! Keeps servers and agents running: one that dies is started again after a while.
 
 use super::{
-    child::{Server, Start},
-    event::Event,
+    child::{Running, Start},
+    event::{Event, Who},
     folder::Folder,
+    store::{NODES, Store},
 };
 use crate::{exit::Failure, signals};
-use std::{process::ExitStatus, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
 
 /// How long a dead server stays dead, so that there is time to look.
-const RESTART_AFTER: Duration = Duration::from_secs(5);
+const SERVER_AFTER: Duration = Duration::from_secs(5);
+/// How long a dead agent does: as where a service manager looks after it.
+const AGENT_AFTER: Duration = Duration::from_secs(1);
 
-/// How the servers are to stop.
+/// How they are to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     Not,
@@ -23,10 +31,18 @@ enum Stop {
     AtOnce,
 }
 
-/// All servers, each with a task that looks after it.
-pub struct Supervisor {
+/// Processes of one kind, each with a task that looks after it.
+struct Group {
     tasks: JoinSet<()>,
     stop: watch::Sender<Stop>,
+}
+
+/// All of them.
+pub struct Supervisor {
+    program: PathBuf,
+    servers: Group,
+    agents: Group,
+    sender: mpsc::UnboundedSender<Event>,
     /// What happens to them.
     pub events: mpsc::UnboundedReceiver<Event>,
 }
@@ -40,38 +56,95 @@ impl Supervisor {
         let program = std::env::current_exe()
             .map_err(|why| Failure::local(format!("this program's path is unknown: {why}")))?;
         let (sender, events) = mpsc::unbounded_channel();
-        let stop = watch::Sender::new(Stop::Not);
-        let mut tasks = JoinSet::new();
-        for id in folder.ids() {
-            let (config, log) = (folder.config(id), folder.log(id));
-            let start = Start {
-                program: program.clone(),
-                config,
-                log,
-            };
-            let care = Care {
-                id,
-                start,
-                events: sender.clone(),
-                stop: stop.subscribe(),
-            };
-            let server = care.start.spawn()?;
-            care.tell(Event::Started {
-                server: id,
-                pid: server.pid,
-                again: false,
-            });
-            tasks.spawn(care.run(server));
-        }
-        Ok(Self {
-            tasks,
-            stop,
+        let mut supervisor = Self {
+            program,
+            servers: Group::default(),
+            agents: Group::default(),
+            sender,
             events,
-        })
+        };
+        for id in folder.ids() {
+            let arguments = with_config(&["server"], &folder.config(id));
+            let start = supervisor.how(arguments, folder.log(id));
+            let care = Care::of(Who::Server(id), start, SERVER_AFTER, &supervisor.sender);
+            supervisor.servers.begin(care)?;
+        }
+        Ok(supervisor)
     }
 
-    /// Stops all servers; in order, unless another signal comes. Nothing runs afterwards.
+    /// Starts the agents of all nodes that have one.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn start_agents(&mut self, folder: &Folder) -> Result<(), Failure> {
+        for (node, ports) in NODES.into_iter().zip(&folder.nodes) {
+            let config = folder.agent_config(node);
+            let arguments = match folder.store {
+                Store::Redis(_) => with_config(&["agent"], &config),
+                Store::BuiltIn => {
+                    let mut arguments = with_config(&["dev-part", "agent"], &config);
+                    arguments.extend(["--store".into(), ports.store().to_string().into()]);
+                    arguments.extend(["--folder".into(), folder.node(node).into()]);
+                    arguments
+                }
+            };
+            let start = self.how(arguments, folder.agent_log(node));
+            let care = Care::of(Who::Agent(node), start, AGENT_AFTER, &self.sender);
+            self.agents.begin(care)?;
+        }
+        Ok(())
+    }
+
+    fn how(&self, arguments: Vec<OsString>, log: PathBuf) -> Start {
+        Start {
+            program: self.program.clone(),
+            arguments,
+            log,
+        }
+    }
+
+    /// Stops the agents; in order, unless another signal comes. No instance is started afterwards.
+    pub async fn stop_agents(&mut self, in_order: bool, signals: &mut signals::Stop) {
+        self.agents.stop(in_order, signals).await;
+    }
+
+    /// Stops the servers; in order, unless another signal comes. Nothing runs afterwards.
     pub async fn stop(mut self, in_order: bool, signals: &mut signals::Stop) {
+        self.agents.stop(false, signals).await;
+        self.servers.stop(in_order, signals).await;
+    }
+}
+
+fn with_config(command: &[&str], config: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = command.iter().map(OsString::from).collect();
+    arguments.extend(["--die-with-parent", "--config"].map(OsString::from));
+    arguments.push(config.into());
+    arguments
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            stop: watch::Sender::new(Stop::Not),
+        }
+    }
+}
+
+impl Group {
+    fn begin(&mut self, mut care: Care) -> Result<(), Failure> {
+        care.stop = self.stop.subscribe();
+        let running = care.start.spawn()?;
+        care.tell(Event::Started {
+            who: care.who,
+            pid: running.pid,
+            again: false,
+        });
+        self.tasks.spawn(care.run(running));
+        Ok(())
+    }
+
+    async fn stop(&mut self, in_order: bool, signals: &mut signals::Stop) {
         self.stop.send_replace(if in_order {
             Stop::InOrder
         } else {
@@ -86,59 +159,75 @@ impl Supervisor {
     }
 }
 
-/// What is needed to look after one server.
+/// What is needed to look after one process.
 struct Care {
-    id: u64,
+    who: Who,
     start: Start,
+    again_after: Duration,
     events: mpsc::UnboundedSender<Event>,
     stop: watch::Receiver<Stop>,
 }
 
 impl Care {
+    fn of(
+        who: Who,
+        start: Start,
+        again_after: Duration,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            who,
+            start,
+            again_after,
+            events: events.clone(),
+            stop: watch::Sender::new(Stop::Not).subscribe(),
+        }
+    }
+
     fn tell(&self, event: Event) {
         // Nobody listens any more when everything is being stopped.
         let _unheard = self.events.send(event);
     }
 
-    async fn run(mut self, first: Server) {
-        let mut server = first;
+    async fn run(mut self, first: Running) {
+        let mut running = first;
         loop {
             let status = tokio::select! {
-                status = server.ended() => status,
-                how = told(&mut self.stop) => return self.end(server, how).await,
+                status = running.ended() => status,
+                how = told(&mut self.stop) => return self.end(running, how).await,
             };
             self.tell(Event::Died {
-                server: self.id,
-                pid: server.pid,
+                who: self.who,
+                pid: running.pid,
                 how: wording(status),
-                restart_after: RESTART_AFTER,
+                restart_after: Some(self.again_after),
             });
-            server = loop {
+            running = loop {
                 tokio::select! {
-                    () = tokio::time::sleep(RESTART_AFTER) => {}
+                    () = tokio::time::sleep(self.again_after) => {}
                     _ = told(&mut self.stop) => return,
                 }
                 match self.start.spawn() {
-                    Ok(server) => break server,
+                    Ok(running) => break running,
                     Err(failure) => self.tell(Event::Trouble {
                         what: failure.to_string(),
                     }),
                 }
             };
             self.tell(Event::Started {
-                server: self.id,
-                pid: server.pid,
+                who: self.who,
+                pid: running.pid,
                 again: true,
             });
         }
     }
 
-    async fn end(&mut self, server: Server, how: Stop) {
+    async fn end(&mut self, running: Running, how: Stop) {
         if how == Stop::AtOnce {
-            return server.stop(false).await;
+            return running.stop(false).await;
         }
         tokio::select! {
-            () = server.stop(true) => {}
+            () = running.stop(true) => {}
             // Dropped, it is killed.
             _ = self.stop.wait_for(|how| *how == Stop::AtOnce) => {}
         }
@@ -152,7 +241,8 @@ async fn told(stop: &mut watch::Receiver<Stop>) -> Stop {
         .map_or(Stop::AtOnce, |how| *how)
 }
 
-fn wording(status: std::io::Result<ExitStatus>) -> String {
+/// How a process ended.
+pub fn wording(status: std::io::Result<ExitStatus>) -> String {
     use std::os::unix::process::ExitStatusExt;
     match status {
         Ok(status) => match (status.signal(), status.code()) {

@@ -1,11 +1,11 @@
 //! What to try next, as commands that can be pasted.
 
-use super::view::View;
+use super::{
+    store::{self, SERVICE, service},
+    view::View,
+};
 use std::{ffi::OsStr, path::Path};
-use tenure_core::{Assignment, NodeId, ServiceName, State};
-
-/// The service whose primary is moved.
-const SERVICE: &str = "redis-server";
+use tenure_core::{Assignment, NodeId, State};
 
 /// How this program was started, for commands that are to be pasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,40 +48,43 @@ pub fn suggestions(
     state: &State,
 ) -> [(String, Vec<String>); 3] {
     let Invocation { tenure, topology } = invocation;
+    let primary = store::primary(view, state);
+    let fail = match primary.as_ref().and_then(|(_, pid)| *pid) {
+        Some(pid) => format!("kill -9 {pid}"),
+        None => format!("(nobody is primary of {SERVICE} at the moment)"),
+    };
+    let mut moves: Vec<String> = Vec::new();
+    moves.extend(other(state).map(|node| format!("{tenure} switchover {SERVICE} --to {node}")));
+    moves.push(format!("{tenure} explain {SERVICE}"));
+    moves.extend(primary.map(|(node, _)| format!("{tenure} what-if node lost {node}")));
     let kill = match (view.leader, view.leader_pid()) {
         (Some(_), Some(pid)) => format!("kill -9 {pid}"),
         (_, None) | (None, Some(_)) => "(nobody leads at the moment)".to_owned(),
     };
-    let mut moves = vec![format!("{tenure} watch {SERVICE}")];
-    moves.extend(switch(state).map(|switch| format!("{tenure} set-primary {SERVICE} {switch}")));
-    let asks = vec![
-        format!("{tenure} status"),
-        format!("{tenure} apply -f {topology} --yes"),
-    ];
     [
         (
-            "1. Kill the leader, and see the cluster go on:".to_owned(),
-            vec![kill],
+            format!("1. From a second terminal: kill {SERVICE}'s primary, ask what came of it:"),
+            vec![fail, format!("{tenure} receipts {SERVICE}")],
         ),
         (
-            format!("2. Watch {SERVICE}, and move its primary from a third terminal:"),
+            "2. Move it in order; ask why it stays; what if its node were lost:".to_owned(),
             moves,
         ),
         (
-            "3. Ask how it is, and apply the topology file after a change of it:".to_owned(),
-            asks,
+            "3. Kill the leader of the servers; apply the topology file once changed:".to_owned(),
+            vec![kill, format!("{tenure} apply -f {topology} --yes")],
         ),
     ]
 }
 
-/// The arguments that move the primary to another instance that is in sync.
-fn switch(state: &State) -> Option<String> {
-    let service = ServiceName::new(SERVICE).ok()?;
-    let now: &Assignment = state.assignment(&service)?;
+/// Another instance that is in sync, the one that comes last.
+fn other(state: &State) -> Option<String> {
+    let now: &Assignment = state.assignment(&service())?;
     let primary = now.primary.map(|member| member.node);
-    let other: &NodeId = now.in_sync.iter().find(|node| Some(**node) != primary)?;
+    let mut others = now.in_sync.iter().filter(|node| Some(**node) != primary);
+    let other: &NodeId = others.next_back()?;
     let node = state.nodes().get(other)?;
-    Some(format!("--to {} --expected-epoch {}", node.name, now.epoch))
+    Some(node.name.to_string())
 }
 
 #[cfg(test)]
@@ -108,9 +111,10 @@ mod tests {
         let plain = Invocation::new(Some(OsStr::new("target/release/tenure")), None, topology);
         let other = Invocation::new(None, Some("127.0.0.1:5"), topology);
         let asks = |invocation| {
-            suggestions(&invocation, &View::new(&[]), &State::default())[2].1[0].clone()
+            suggestions(&invocation, &View::new(&[]), &State::default())[0].1[1].clone()
         };
-        assert_eq!(asks(plain), "target/release/tenure status");
-        assert_eq!(asks(other), "tenure --server 127.0.0.1:5 status");
+        assert_eq!(asks(plain), "target/release/tenure receipts redis-server");
+        let elsewhere = "tenure --server 127.0.0.1:5 receipts redis-server";
+        assert_eq!(asks(other), elsewhere);
     }
 }

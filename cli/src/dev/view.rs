@@ -2,15 +2,16 @@
 //! times are arguments, as durations since the start.
 
 use super::{
-    event::Event,
+    event::{Event, Who},
+    primaries::Primaries,
+    store::traffic::Traffic,
     writer::{Gap, Written},
 };
-use crate::output::shape;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
-use tenure_core::{Endpoint, Epoch, ServiceName, State};
+use tenure_core::{Endpoint, Receipt, State};
 
 /// Events that are kept for the view.
 const EVENTS_MAX: usize = 50;
@@ -29,10 +30,14 @@ const CHECK_WITHIN: Duration = Duration::from_secs(2);
 pub struct Seen {
     /// The state, as a watch has it.
     pub state: State,
+    /// What the latest changes of primary rested on, which no watch tells.
+    pub receipts: Vec<Receipt>,
     /// What each server said of itself; None when it does not answer.
     pub said: BTreeMap<u64, Option<Said>>,
-    /// What the writer did.
+    /// What the writer of the servers did.
     pub written: Written,
+    /// What the writer of the service did whose primary is moved.
+    pub traffic: Traffic,
 }
 
 /// What a server says of itself.
@@ -105,13 +110,15 @@ pub struct View {
     pub servers: Vec<Row>,
     /// Who leads.
     pub leader: Option<u64>,
+    /// The instances' processes that run, by node.
+    pub stores: BTreeMap<&'static str, u32>,
     /// The last events that the view shows and when they were, oldest first.
     pub events: VecDeque<(Duration, Event)>,
     /// Who led last, dead or alive, and the latest term that was seen.
     led: Option<u64>,
     term: u64,
     change: Option<Change>,
-    epochs: BTreeMap<ServiceName, Epoch>,
+    primaries: Primaries,
     trouble: Option<String>,
 }
 
@@ -127,11 +134,12 @@ impl View {
         Self {
             servers: (1..).zip(servers).map(row).collect(),
             leader: None,
+            stores: BTreeMap::new(),
             events: VecDeque::new(),
             led: None,
             term: 0,
             change: None,
-            epochs: BTreeMap::new(),
+            primaries: Primaries::default(),
             trouble: None,
         }
     }
@@ -149,14 +157,28 @@ impl View {
     /// Takes in what happened to a process, or to the whole.
     pub fn happened(&mut self, event: Event, now: Duration) {
         match &event {
-            Event::Started { server, pid, .. } => self.live(*server, Life::Running(*pid)),
+            Event::Started {
+                who: Who::Server(server),
+                pid,
+                ..
+            } => self.live(*server, Life::Running(*pid)),
+            Event::Started {
+                who: Who::Store(node),
+                pid,
+                ..
+            } => drop(self.stores.insert(node, *pid)),
             Event::Died {
-                server,
+                who: Who::Store(node),
+                pid,
+                ..
+            } if self.stores.get(node) == Some(pid) => drop(self.stores.remove(node)),
+            Event::Died {
+                who: Who::Server(server),
                 how,
                 restart_after,
                 ..
             } => {
-                let restart_at = now + *restart_after;
+                let restart_at = now + restart_after.unwrap_or_default();
                 self.live(
                     *server,
                     Life::Dead {
@@ -166,9 +188,14 @@ impl View {
                     },
                 );
             }
-            Event::Ready { .. }
+            Event::Started { .. }
+            | Event::Died { .. }
+            | Event::Ready { .. }
             | Event::Leads { .. }
-            | Event::Primary { .. }
+            | Event::Primary(_)
+            | Event::Serves { .. }
+            | Event::Receipt(_)
+            | Event::Resumed(_)
             | Event::Trouble { .. } => {}
         }
         if !event.is_news() {
@@ -196,7 +223,7 @@ impl View {
         let mut events = Vec::new();
         self.follow_leader(now);
         events.extend(self.resumed(&seen.written, now));
-        events.extend(self.moved(&seen.state));
+        events.extend(self.primaries.look(seen, &self.stores, now));
         let trouble = seen
             .written
             .lost
@@ -264,30 +291,6 @@ impl View {
         }
         self.change = None;
         Some(event)
-    }
-
-    /// Which services have another primary than before.
-    fn moved(&mut self, state: &State) -> Vec<Event> {
-        let mut events = Vec::new();
-        for now in state
-            .services()
-            .keys()
-            .filter_map(|name| state.assignment(name))
-        {
-            let before = self.epochs.insert(now.service.clone(), now.epoch);
-            let Some(primary) = now
-                .primary
-                .filter(|_| before.is_some_and(|before| before < now.epoch))
-            else {
-                continue;
-            };
-            events.push(Event::Primary {
-                service: now.service.to_string(),
-                node: shape::node_name(state, primary.node),
-                epoch: now.epoch.0,
-            });
-        }
-        events
     }
 }
 

@@ -14,7 +14,7 @@ fn view() -> View {
         let pid = u32::try_from(server * 100).unwrap();
         view.happened(
             Event::Started {
-                server,
+                who: Who::Server(server),
                 pid,
                 again: false,
             },
@@ -44,10 +44,10 @@ fn seen(leader: u64, term: u64, silent: &[u64]) -> Seen {
 
 fn died(server: u64) -> Event {
     Event::Died {
-        server,
+        who: Who::Server(server),
         pid: 100,
         how: "killed".to_owned(),
-        restart_after: ms(5_000),
+        restart_after: Some(ms(5_000)),
     }
 }
 

@@ -4,13 +4,19 @@ use super::view::{Said, Seen};
 use crate::cluster::Cluster;
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tenure_client::WatchEvent;
-use tenure_core::{Endpoint, Filter, State};
+use tenure_core::{Endpoint, Epoch, Filter, ServiceName, State};
 
 /// How often each server is asked how it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long after a change of primary its receipt may still be completed.
+const COMPLETED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many receipts are asked for: more than there can be in that time.
+const RECEIPTS: u32 = 16;
 
 /// Keeps the picture of the state current, until it is dropped.
 pub async fn watch(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
@@ -54,4 +60,33 @@ pub async fn look(cluster: Cluster, server: u64, api: Endpoint, seen: Arc<Mutex<
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.said.insert(server, said);
     }
+}
+
+/// Fetches receipts while some are new or incomplete, until it is dropped.
+pub async fn receipts(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
+    let mut known: Vec<(ServiceName, Epoch)> = Vec::new();
+    let mut until = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let epochs = epochs(&seen.lock().unwrap_or_else(PoisonError::into_inner).state);
+        if epochs != known {
+            known = epochs;
+            until = Instant::now() + COMPLETED_WITHIN;
+        }
+        if Instant::now() >= until {
+            continue;
+        }
+        // What fails is asked again.
+        if let Ok(receipts) = cluster.receipts(None, RECEIPTS).await {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).receipts = receipts;
+        }
+    }
+}
+
+fn epochs(state: &State) -> Vec<(ServiceName, Epoch)> {
+    let services = state.services().keys();
+    let assigned = services.filter_map(|name| state.assignment(name));
+    assigned
+        .map(|now| (now.service.clone(), now.epoch))
+        .collect()
 }

@@ -2,6 +2,13 @@
 
 use crate::launch::{Dev, json, poll, runs, send};
 use rustix::process::Signal;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 #[test]
 fn a_lost_leader_is_replaced_and_ctrl_c_leaves_nothing_behind() {
@@ -30,23 +37,125 @@ fn a_lost_leader_is_replaced_and_ctrl_c_leaves_nothing_behind() {
         event["event"] == "started" && event["server"] == died["server"]
     });
 
+    stops_without_a_trace(dev, 3 + 1 + 3 + 3);
+}
+
+/// Nothing is left of it after Ctrl-C: no process of so many, and no file.
+fn stops_without_a_trace(mut dev: Dev, processes: usize) {
     dev.signal(Signal::INT);
     assert_eq!(dev.ended(), Some(0));
-    assert_eq!(dev.pids.len(), 4, "three servers, and one of them again");
+    assert_eq!(
+        dev.pids.len(),
+        processes,
+        "servers, agents, instances, and those that were started again"
+    );
     let left: Vec<&i32> = dev.pids.iter().filter(|pid| runs(**pid)).collect();
     assert!(left.is_empty(), "processes are left: {left:?}");
-    let left: Vec<_> = std::fs::read_dir(dev.temporary.path()).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(dev.temporary.path())
+        .expect("a folder")
+        .collect();
     assert!(left.is_empty(), "files are left: {left:?}");
 }
 
 #[test]
-fn servers_end_with_a_dev_that_was_killed() {
+fn a_killed_redis_is_replaced_and_nothing_acknowledged_is_lost() {
+    fails_over(Dev::start(None));
+}
+
+#[test]
+fn without_redis_a_built_in_service_fails_over() {
+    fails_over(Dev::start_with(None, &["--no-redis"]));
+}
+
+/// The number of the last write that the primary has, as it says itself.
+fn written(dev: &Dev) -> Option<u64> {
+    let (_, primary) = json(&dev.ask(&["primary", "redis-server", "--json"]));
+    let mut stream = TcpStream::connect(primary["primary"]["endpoint"].as_str()?).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    stream.write_all(b"GET tenure-dev:writer\r\n").ok()?;
+    let mut answer = BufReader::new(stream).lines().map_while(Result::ok);
+    let length = answer.next().filter(|length| *length != "$-1");
+    length.and(answer.next())?.parse().ok()
+}
+
+/// Waits until all of these have happened, in whatever order.
+fn all_of(dev: &mut Dev, wanted: &[&str]) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    while found.len() < wanted.len() {
+        let event = dev.wait_for("the rest of a failover", |event| {
+            let kind = event["event"].as_str().unwrap_or_default();
+            wanted.contains(&kind) && !found.contains_key(kind)
+        });
+        let kind = event["event"].as_str().unwrap_or_default().to_owned();
+        found.insert(kind, event);
+    }
+    found
+}
+
+fn fails_over(mut dev: Dev) {
+    const ENOUGH: u64 = 100;
+    let serves = dev.wait_for("serves", |event| event["event"] == "serves");
+    assert_eq!(
+        (&serves["node"], &serves["epoch"]),
+        (&"db-1".into(), &1.into())
+    );
+    poll("the writer writes", || {
+        written(&dev).is_some_and(|number| number >= ENOUGH)
+    });
+    let killed = serves["pid"]
+        .as_i64()
+        .and_then(|pid| i32::try_from(pid).ok());
+    send(killed.expect("the primary has a process"), Signal::KILL);
+    // What was killed is started by its agent, and comes back as a replica.
+    let wanted = ["died", "started", "primary", "serves", "receipt", "resumed"];
+    let told = all_of(&mut dev, &wanted);
+    assert_eq!(told["started"]["node"], "db-1", "{told:#?}");
+    let (died, receipt, resumed) = (&told["died"], &told["receipt"], &told["resumed"]);
+    assert_eq!(
+        (&died["pid"], &died["process"]),
+        (&serves["pid"], &"store".into())
+    );
+    assert_ne!(told["serves"]["node"], "db-1", "{told:#?}");
+    assert_eq!(told["primary"]["node"], told["serves"]["node"]);
+    let account = &receipt["receipt"];
+    assert_eq!(
+        (&account["from"], &account["to"], &account["cause"]),
+        (&"db-1".into(), &told["serves"]["node"], &"exited".into()),
+        "{account:#}"
+    );
+    assert_eq!(account["completeness"]["lossless"], true, "{account:#}");
+    assert!(resumed["gap_ms"].is_u64(), "{resumed}");
+    let found = resumed["found"]
+        .as_u64()
+        .expect("nothing acknowledged is lost");
+    assert!(found >= ENOUGH, "{resumed}");
+    poll("the writer goes on", || {
+        written(&dev).is_some_and(|number| number >= found + ENOUGH)
+    });
+
+    day(&dev, &[("ack redis-server", 0)]);
+    poll("all are in sync again", || {
+        dev.ask(&["status"]).status.code() == Some(0)
+    });
+    let (_, moved) = json(&dev.ask(&["switchover", "redis-server", "--to", "db-1", "--json"]));
+    assert_eq!(moved["primary"], "db-1", "{moved:#}");
+    let resumed = dev.wait_for("resumed", |event| event["event"] == "resumed");
+    assert_eq!(resumed["node"], "db-1");
+    assert!(
+        resumed["found"].as_u64() >= Some(found + ENOUGH),
+        "{resumed}"
+    );
+    stops_without_a_trace(dev, 3 + 3 + 3 + 1);
+}
+
+#[test]
+fn everything_ends_with_a_dev_that_was_killed() {
     let mut dev = Dev::start(None);
-    assert_eq!(dev.pids.len(), 3);
+    assert_eq!(dev.pids.len(), 3 + 3 + 3);
     assert!(dev.pids.iter().all(|pid| runs(*pid)));
     dev.signal(Signal::KILL);
     assert_eq!(dev.ended(), None);
-    poll("the servers end", || !dev.pids.iter().any(|pid| runs(*pid)));
+    poll("all end", || !dev.pids.iter().any(|pid| runs(*pid)));
 }
 
 #[test]
@@ -55,6 +164,11 @@ fn a_kept_folder_is_gone_on_with() {
     let mut dev = Dev::start(Some(folder.path()));
     let (code, added) = json(&dev.ask(&["node", "add", "db-4", "--zone", "b", "--json"]));
     assert_eq!(code, Some(0), "{added}");
+    let mut before = 0;
+    poll("the writer writes", || {
+        before = written(&dev).unwrap_or(0);
+        before > 0
+    });
     dev.signal(Signal::TERM);
     assert_eq!(dev.ended(), Some(0));
 
@@ -65,6 +179,11 @@ fn a_kept_folder_is_gone_on_with() {
         (code, &shown["node"]["id"]),
         (Some(0), &added["node"]),
         "{shown:#}"
+    );
+    let after = written(&again);
+    assert!(
+        after >= Some(before),
+        "{before} was acknowledged, and {after:?} is there"
     );
     again.signal(Signal::HUP);
     assert_eq!(again.ended(), Some(0));
@@ -91,12 +210,12 @@ fn day(dev: &Dev, lines: &[(&str, i32)]) {
 
 #[test]
 fn an_operator_does_a_days_work() {
-    let dev = Dev::start(None);
-    let primary = text(&dev, 0, &["primary", "redis-server"]);
-    assert_eq!(primary, "10.0.2.1:6379 epoch 1 node db-1\n");
+    let dev = Dev::start_with(None, &["--no-redis"]);
+    let primary = text(&dev, 0, &["primary", "mysql-server"]);
+    assert_eq!(primary, "10.0.2.1:3306 epoch 1 node db-1\n");
     let moved = [
         "set-primary",
-        "redis-server",
+        "mysql-server",
         "--to",
         "db-2",
         "--expected-epoch",
@@ -104,11 +223,11 @@ fn an_operator_does_a_days_work() {
     ];
     let done = text(&dev, 0, &moved);
     assert!(
-        done.starts_with("db-2 is primary of redis-server, epoch 2 (revision "),
+        done.starts_with("db-2 is primary of mysql-server, epoch 2 (revision "),
         "{done}"
     );
     let rejected = text(&dev, 1, &moved);
-    let why = "error: rejected: service redis-server is at another epoch (expected 1, is 2)\n";
+    let why = "error: rejected: service mysql-server is at another epoch (expected 1, is 2)\n";
     assert_eq!(rejected, why);
 
     day(
@@ -117,12 +236,12 @@ fn an_operator_does_a_days_work() {
             ("primary web-server", 2),
             ("primary nothing", 1),
             ("pin set db-3 down --for 2h --reason disk", 0),
-            ("set-primary redis-server --to db-3 --expected-epoch 2", 1),
+            ("set-primary mysql-server --to db-3 --expected-epoch 2", 1),
             ("pin list", 0),
             ("pin remove db-3", 0),
             ("pin remove db-3", 1),
-            ("set-in-sync redis-server db-1 db-2", 0),
-            ("set-in-sync redis-server db-1", 1),
+            ("set-in-sync mysql-server db-1 db-2", 0),
+            ("set-in-sync mysql-server db-1", 1),
             ("node drain search-3 --reason disks", 0),
             ("status", 1),
             ("node activate search-3", 0),
@@ -146,7 +265,7 @@ fn an_operator_does_a_days_work() {
 
 #[test]
 fn a_service_comes_and_goes() {
-    let dev = Dev::start(None);
+    let dev = Dev::start_with(None, &["--no-redis"]);
     day(
         &dev,
         &[
@@ -186,11 +305,14 @@ fn a_service_comes_and_goes() {
 
 #[test]
 fn a_topology_file_is_compared_and_applied() {
-    let dev = Dev::start(None);
+    let dev = Dev::start_with(None, &["--no-redis"]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("topology.toml");
-    let example = include_str!("../../../examples/topology.toml");
-    std::fs::write(&file, example).unwrap();
+    // The example, with the instances of redis-server where they are.
+    let example = std::fs::read_dir(dev.temporary.path()).unwrap();
+    let example = example.map(|entry| entry.unwrap().path().join("topology.toml"));
+    let example = std::fs::read_to_string(example.last().unwrap()).unwrap();
+    std::fs::write(&file, &example).unwrap();
     let path = file.to_str().unwrap();
     assert!(text(&dev, 0, &["diff", "-f", path]).starts_with("nothing to do"));
 
@@ -207,7 +329,7 @@ fn a_topology_file_is_compared_and_applied() {
     assert!(text(&dev, 0, &["apply", "-f", path, "--yes"]).contains("done: 1 step(s)"));
     text(&dev, 0, &["diff", "-f", path]);
 
-    std::fs::write(&file, example).unwrap();
+    std::fs::write(&file, &example).unwrap();
     let held = text(&dev, 1, &["diff", "-f", path]);
     assert!(
         held.starts_with("held: node db-4: not in the topology"),

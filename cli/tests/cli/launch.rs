@@ -57,10 +57,16 @@ pub struct Dev {
 impl Dev {
     /// Starts it and waits until it is ready.
     pub fn start(data_dir: Option<&Path>) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(data_dir: Option<&Path>, arguments: &[&str]) -> Self {
         let temporary = tempfile::tempdir().expect("a folder for temporary data");
         let mut command = tenure();
         command
             .args(["--json", "dev", "--no-view", "--free-ports"])
+            .args(arguments)
             .env("TMPDIR", temporary.path());
         if let Some(folder) = data_dir {
             command.arg("--data-dir").arg(folder);
