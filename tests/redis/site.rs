@@ -121,10 +121,13 @@ impl Site {
                 )
                 .await
                 .ok()?;
-            let settings = listed.records.iter().find_map(|record| match record {
-                tenure_core::Record::Settings(settings) => Some(settings.feature_level),
-                _ => None,
-            })?;
+            let level = |record: &tenure_core::Record| {
+                let tenure_core::Record::Settings(settings) = record else {
+                    return None;
+                };
+                Some(settings.feature_level)
+            };
+            let settings = listed.records.iter().find_map(level)?;
             (settings >= 2).then_some(())
         })
         .await;
@@ -172,8 +175,7 @@ impl Site {
             };
             match admin.failover(&service(), wanted).await {
                 Ok(_) => Some(()),
-                Err(error) => {
-                    println!("first primary: {error}");
+                Err(_) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     None
                 }

@@ -172,8 +172,8 @@ fn note(
 fn was_refused(error: &redis::RedisError) -> bool {
     let text = error.to_string();
     let refusals = ["READONLY", "NOREPLICAS"];
-    let first = |word: &&str| text.contains(&format!("(Index 0, error: \"{word}\""));
+    let first = |word: &str| text.contains(&format!("(Index 0, error: \"{word}\""));
     refusals
         .iter()
-        .any(|word| error.code() == Some(word) || first(&word))
+        .any(|word| error.code() == Some(word) || first(word))
 }
