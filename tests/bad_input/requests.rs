@@ -124,10 +124,17 @@ fn wrong_sizes() -> Vec<Wrong> {
         in_sync,
         ..v1::SetInSync::default()
     };
+    let heavy = (0..300).map(|at| {
+        let labels = (0..5).map(|key| (format!("k{key}"), "v".repeat(1_000)));
+        let labels = labels.collect();
+        let name = node(&format!("h-{at}"));
+        Kind::AddNode(v1::AddNode { labels, ..name })
+    });
     let nested = batch([batch([Kind::OpenClient(v1::OpenClient {})])]);
     let half = batch([Kind::AddNode(node("ok")), Kind::AddNode(node("not ok"))]);
     vec![
-        (Some(Kind::SetInSync(in_sync)), "go into one log entry"),
+        (Some(Kind::SetInSync(in_sync)), "at most 1024"),
+        (Some(batch(heavy)), "go into one log entry"),
         (Some(nested), "do not nest"),
         (Some(half), "commands[1].add_node.name"),
         (Some(batch(many)), "at most 4096"),

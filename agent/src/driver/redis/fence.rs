@@ -73,7 +73,14 @@ impl Redis {
     pub(super) async fn fence(&mut self, orderly: bool) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
         self.permits = None;
-        let failed = match self.fence_by_command(orderly).await {
+        let mut told = self.fence_by_command(orderly).await;
+        if orderly && told.is_ok() {
+            // No longer paused it has asked its replicas for the acknowledgements that clients wait for,
+            // which moves its position: a replica that got the question, and a successor that did not,
+            // would have to synchronise anew. Where it stands is read once more, after that.
+            told = self.fence_by_command(orderly).await;
+        }
+        let failed = match told {
             Ok(own) => return Ok(Feat::At(own.position(self.was_primary()))),
             Err(Failed::Gone) => return Ok(Feat::At(None)),
             Err(Failed::Error(error)) => error,
