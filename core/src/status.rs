@@ -70,7 +70,11 @@ impl State {
                 found.push(Finding {
                     severity: Severity::Warning,
                     subject: format!("node {}", node.name),
-                    what: format!("is {} ({})", node.lifecycle, node.reason),
+                    what: if node.reason.as_str().is_empty() {
+                        format!("is {}", node.lifecycle)
+                    } else {
+                        format!("is {} ({})", node.lifecycle, node.reason)
+                    },
                 });
             }
         }
