@@ -1,16 +1,22 @@
 //! Every sequence of a few commands in a small world: two nodes and one service with a primary.
 
-use crate::{fixture::*, walk::claims};
+use crate::{
+    fixture::*,
+    promotions::{account, heard, nodes},
+    walk::claims,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::{
-    Command, Epoch, Key, Lifecycle, LossPolicy, Member, NodeId, PinKind, Policy, PrimaryPolicy,
-    Revision, State, invariants,
+    Cause, Command, Completeness, Epoch, FenceProof, Key, Lifecycle, LossPolicy, Member, NodeId,
+    PinKind, Policy, PrimaryPolicy, Revision, Scope, State, invariants,
 };
 
 /// Commands in each sequence when every sequence is tried.
 const LENGTH: usize = 3;
 /// Commands in each sequence when those that lead to the same state are followed once.
 const DEPTH: usize = 9;
+/// The same, of decisions: each of them makes an epoch, so that hardly any two states are alike.
+const DECISIONS_DEPTH: usize = 6;
 
 /// A command as whoever knows the state would send it; a stale one knows an earlier state.
 type Letter = fn(&State) -> Command;
@@ -107,6 +113,79 @@ const LETTERS: &[Letter] = &[
     },
 ];
 
+/// What leaders decide, on evidence that fits and that does not, and what operators do meanwhile.
+const DECISIONS: &[Letter] = &[
+    |state| decided(state, 1, FenceProof::Exited, heard(&[1])),
+    |state| decided(state, 2, FenceProof::Exited, heard(&[2])),
+    |state| decided(state, 2, FenceProof::Confirmed, Completeness::Equal),
+    |state| decided(state, 1, FenceProof::Confirmed, Completeness::Unknown),
+    |state| decided(state, 2, FenceProof::Nobody, Completeness::First),
+    |state| members(state, &[1], &[2]),
+    |state| members(state, &[1, 2], &[]),
+    |state| members(state, &[2], &[1]),
+    |state| in_sync(state, &[1, 2]),
+    |state| promote(state, 2),
+    |_| add_instance("db", 1, 100),
+    |state| remove_instance(state, 1),
+    |state| remove_instance(state, 2),
+    |state| join(1, incarnation(state, 1)),
+    |state| Command::SetPause {
+        scope: Scope::Service(db()),
+        expected: state
+            .pauses()
+            .get(&Scope::Service(db()))
+            .map(|it| it.modified),
+        until: None,
+        reason: note(""),
+    },
+    |state| Command::UpdateService {
+        name: db(),
+        expected: at(state, &Key::Service(db())),
+        policy: policy(LossPolicy::Never),
+    },
+    |state| Command::RemoveService {
+        name: db(),
+        expected: at(state, &Key::Service(db())),
+    },
+    |_| add_service("db", policy(LossPolicy::Available)),
+    |state| {
+        Command::Batch(vec![
+            decided(state, 2, FenceProof::Exited, heard(&[2])),
+            Command::Acknowledge {
+                service: db(),
+                epoch: Epoch(epoch(state) + 1),
+            },
+        ])
+    },
+];
+
+fn incarnation(state: &State, node: u64) -> u64 {
+    let node = state.nodes().get(&NodeId(node));
+    node.map_or(0, |node| node.incarnation.0)
+}
+
+fn decided(state: &State, to: u64, fence: FenceProof, completeness: Completeness) -> Command {
+    Command::Promote {
+        service: db(),
+        to: member(to, incarnation(state, to)),
+        succeeds: Epoch(epoch(state)),
+        in_sync: nodes(&[to]),
+        syncing: nodes(&[3 - to]),
+        account: account(Cause::Exited, fence, completeness),
+        reason: note(""),
+    }
+}
+
+fn members(state: &State, in_sync: &[u64], syncing: &[u64]) -> Command {
+    Command::SetMembers {
+        service: db(),
+        epoch: Epoch(epoch(state)),
+        expected: at(state, &Key::Assignment(db())),
+        in_sync: nodes(in_sync),
+        syncing: nodes(syncing),
+    }
+}
+
 /// What a state says, without when it came to say so.
 fn shape(state: &State) -> String {
     let nodes = state.nodes().values();
@@ -114,9 +193,14 @@ fn shape(state: &State) -> String {
     let services: Vec<_> = state.services().values().map(|s| s.policy).collect();
     let instances: Vec<_> = state.instances(&db()).map(|i| i.node).collect();
     let now = state.assignment(&db());
-    let now = now.map(|now| (now.primary, now.epoch, now.loss, &now.in_sync));
+    let now = now.map(|now| (now.primary, now.epoch, now.loss, &now.in_sync, &now.syncing));
     let pins: Vec<_> = state.pins().keys().collect();
-    format!("{nodes:?} {services:?} {instances:?} {now:?} {pins:?}")
+    let pauses: Vec<_> = state.pauses().keys().collect();
+    let receipts: Vec<_> = state
+        .receipts(&db())
+        .map(|it| (it.epoch, it.from, it.to))
+        .collect();
+    format!("{nodes:?} {services:?} {instances:?} {now:?} {pins:?} {pauses:?} {receipts:?}")
 }
 
 /// Applies a letter and checks what came of it. Says whether it was rejected.
@@ -142,13 +226,27 @@ fn beginnings() -> [State; 2] {
     [World::empty().state, world.state]
 }
 
+/// The same, where every server understands commands of level 2.
+fn raised(state: &State) -> State {
+    let mut world = World {
+        state: state.clone(),
+    };
+    world.must(Command::RaiseFeatureLevel { from: 1, to: 2 });
+    world.state
+}
+
 /// Tries every sequence. `holders` says who was primary by which epoch on the way here.
-fn explore(state: &State, left: usize, holders: &BTreeMap<Epoch, Member>) -> usize {
+fn explore(
+    letters: &[Letter],
+    state: &State,
+    left: usize,
+    holders: &BTreeMap<Epoch, Member>,
+) -> usize {
     if left == 0 {
         return 1;
     }
     let mut sequences = 0;
-    for letter in LETTERS {
+    for letter in letters {
         let (after, _) = apply(state, *letter);
         let mut holders = holders.clone();
         let now = after.assignment(&db());
@@ -156,36 +254,38 @@ fn explore(state: &State, left: usize, holders: &BTreeMap<Epoch, Member>) -> usi
             let known = *holders.entry(epoch).or_insert(primary);
             assert_eq!(known, primary, "two primaries by epoch {epoch}: {after:?}");
         }
-        sequences += explore(&after, left - 1, &holders);
+        sequences += explore(letters, &after, left - 1, &holders);
     }
     sequences
 }
 
 #[test]
 fn every_short_sequence_gives_an_epoch_to_one_primary() {
-    for beginning in beginnings() {
-        let sequences = explore(&beginning, LENGTH, &BTreeMap::new());
+    let [empty, served] = beginnings();
+    let raised = raised(&served);
+    for (beginning, letters) in [(empty, LETTERS), (served, LETTERS), (raised, DECISIONS)] {
+        let sequences = explore(letters, &beginning, LENGTH, &BTreeMap::new());
         println!("{sequences} sequences of {LENGTH} commands");
-        assert_eq!(sequences, LETTERS.len().pow(3));
+        assert_eq!(sequences, letters.len().pow(3));
     }
 }
 
 /// Two states of one shape answer every letter alike, as every letter takes its revisions from the state.
-#[test]
-fn every_state_within_reach_keeps_the_invariants() {
+/// Follows every state once; says how many there are, how many entries were tried, and rejected.
+fn reach(letters: &[Letter], beginnings: Vec<State>, depth: usize) -> (usize, usize, usize) {
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut frontier: Vec<State> = beginnings().into();
+    let mut frontier = beginnings;
     let (mut entries, mut rejected) = (0_usize, 0_usize);
-    for depth in 0..=DEPTH {
+    for step in 0..=depth {
         frontier.retain(|state| seen.insert(shape(state)));
-        println!("{} states after {depth} commands", seen.len());
-        if depth == DEPTH {
+        println!("{} states after {step} commands", seen.len());
+        if step == depth {
             break;
         }
         let mut next = Vec::new();
         for (state, letter) in frontier
             .iter()
-            .flat_map(|s| LETTERS.iter().map(move |l| (s, l)))
+            .flat_map(|s| letters.iter().map(move |l| (s, l)))
         {
             let (after, refused) = apply(state, *letter);
             entries += 1;
@@ -197,10 +297,20 @@ fn every_state_within_reach_keeps_the_invariants() {
         frontier = next;
     }
     println!("{entries} entries, {rejected} of them rejected");
-    assert!(
-        seen.len() > 1_000,
-        "so few states show little: {}",
-        seen.len()
-    );
+    (seen.len(), entries, rejected)
+}
+
+#[test]
+fn every_state_within_reach_keeps_the_invariants() {
+    let (states, entries, rejected) = reach(LETTERS, beginnings().into(), DEPTH);
+    assert!(states > 1_000, "so few states show little: {states}");
+    assert!(rejected > 0 && rejected < entries);
+}
+
+#[test]
+fn every_state_that_decisions_reach_keeps_the_invariants() {
+    let [_, served] = beginnings();
+    let (states, entries, rejected) = reach(DECISIONS, vec![raised(&served)], DECISIONS_DEPTH);
+    assert!(states > 1_000, "so few states show little: {states}");
     assert!(rejected > 0 && rejected < entries);
 }

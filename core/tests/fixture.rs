@@ -148,6 +148,13 @@ impl World {
     }
 }
 
+/// The small world, in which every server understands commands of level 2.
+pub fn risen() -> World {
+    let mut world = World::small();
+    world.must(Command::RaiseFeatureLevel { from: 1, to: 2 });
+    world
+}
+
 /// What a command is expected to do.
 pub enum Expect {
     /// These records differ afterwards, in key order.
@@ -158,9 +165,16 @@ pub enum Expect {
     Rejects(RejectCode, &'static str, Option<(u64, u64)>),
 }
 
+/// What is tried, the command, and what it is expected to do.
+pub type Row = (&'static str, Command, Expect);
+
 /// Tries each command by itself on the small world.
-pub fn table(rows: impl IntoIterator<Item = (&'static str, Command, Expect)>) {
-    let world = World::small();
+pub fn table(rows: impl IntoIterator<Item = Row>) {
+    table_on(&World::small(), rows);
+}
+
+/// Tries each command by itself.
+pub fn table_on(world: &World, rows: impl IntoIterator<Item = Row>) {
     for (label, command, expect) in rows {
         let mut tried = world.clone();
         let applied = tried.apply(command);
@@ -174,14 +188,14 @@ pub fn table(rows: impl IntoIterator<Item = (&'static str, Command, Expect)>) {
             (Expect::Nothing, Outcome::Done(done)) => {
                 assert_eq!(keys.join(", "), "", "{label}");
                 assert_eq!(done.revision, world.state.revision(), "{label}");
-                unchanged(&world, &tried, label);
+                unchanged(world, &tried, label);
             }
             (Expect::Rejects(code, subject, values), Outcome::Rejected(reject)) => {
                 let seen = (reject.code, reject.subject.as_str());
                 assert_eq!(seen, (code, subject), "{label}: {reject}");
                 let seen = reject.expected.zip(reject.actual);
                 assert_eq!(seen, values, "{label}: {reject}");
-                unchanged(&world, &tried, label);
+                unchanged(world, &tried, label);
             }
             (_, outcome) => panic!("{label}: {outcome:?}"),
         }

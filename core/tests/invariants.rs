@@ -2,7 +2,9 @@
 
 use crate::{
     fixture::*,
-    plants::{ASSIGNMENTS, BOUNDS, THINGS, change, client, edited, instance_of, sql},
+    plants::{
+        ASSIGNMENTS, BOUNDS, DECISIONS, HONEST, THINGS, change, client, edited, instance_of, sql,
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,7 +107,8 @@ fn before() -> State {
 #[test]
 fn a_planted_violation_is_found_under_its_number() {
     let before = before();
-    for (wanted, label, plant) in [ASSIGNMENTS, THINGS, BOUNDS].into_iter().flatten() {
+    let tables = [ASSIGNMENTS, THINGS, BOUNDS, DECISIONS, HONEST];
+    for (wanted, label, plant) in tables.into_iter().flatten() {
         assert_eq!(planted(&before, plant), *wanted, "{label}");
     }
 }
@@ -197,8 +200,10 @@ fn an_in_sync_set_over_its_bound_is_found() {
 
 #[test]
 fn every_invariant_was_shown_to_fail() {
-    let tables = [ASSIGNMENTS, THINGS, BOUNDS].into_iter().flatten();
+    let tables = [ASSIGNMENTS, THINGS, BOUNDS, DECISIONS]
+        .into_iter()
+        .flatten();
     let mut shown: BTreeSet<u32> = tables.flat_map(|(numbers, ..)| *numbers).copied().collect();
     shown.extend([10, 13]);
-    assert_eq!(shown, (1..=16).collect());
+    assert_eq!(shown, (1..=19).collect());
 }

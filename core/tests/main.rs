@@ -10,16 +10,21 @@
 )]
 
 mod assignments;
+mod automation;
 mod batch;
 mod clients;
+mod completeness;
 mod exhaustive;
 mod failover;
 mod fixture;
 mod instances;
 mod invariants;
+mod members;
 mod nodes;
 mod pins;
 mod plants;
+mod promotions;
+mod proofs;
 mod retries;
 mod servers;
 mod services;

@@ -1,12 +1,16 @@
 //! Violations to plant: what `put` can make of a state that `apply` never would.
 
-use crate::fixture::*;
+use crate::{
+    fixture::*,
+    promotions::{account, heard},
+};
 use std::sync::Arc;
 use tenure_core::{
-    Assignment, Client, ClientId, Done, Epoch, Incarnation, Instance, Key, Kind, Lifecycle,
-    LogIndex, Loss, Node, NodeId, Outcome, Pin, PinKind, Policy, PrimaryPolicy, Record, Reject,
-    RejectCode, Revision, ServerId, ServerStatus, Service, State, Timestamp,
-    limits::{CLIENT_WINDOW_MAX, WEIGHT_MAX},
+    Assignment, Cause, Client, ClientId, Completeness, Done, Epoch, FenceProof, Incarnation,
+    Instance, Key, Kind, Lifecycle, LogIndex, Loss, Node, NodeId, Outcome, Pause, Pin, PinKind,
+    Policy, PrimaryPolicy, Receipt, Record, Reject, RejectCode, Revision, Scope, ServerId,
+    ServerStatus, Service, State, Timestamp,
+    limits::{CLIENT_WINDOW_MAX, PAUSES_MAX, RECEIPTS_PER_SERVICE_MAX, WEIGHT_MAX},
 };
 
 pub fn edited<T>(record: &mut T, edit: impl FnOnce(&mut T)) {
@@ -243,5 +247,103 @@ pub const BOUNDS: &[Plant] = &[
         };
         state.put(Record::Node(Arc::new(twin)));
         state.delete(&Key::Node(NodeId(6)));
+    }),
+];
+
+fn receipt(epoch: u64, from: Option<u64>, fence: FenceProof, completeness: Completeness) -> Record {
+    Record::Receipt(Arc::new(Receipt {
+        service: service("sql"),
+        epoch: Epoch(epoch),
+        from: from.map(|node| member(node, 1)),
+        to: member(1, 1),
+        account: account(Cause::Exited, fence, completeness),
+        stamp: Timestamp(1),
+        acknowledged: false,
+        returned: note(""),
+    }))
+}
+
+fn pause(state: &mut State, scope: Scope) {
+    state.put(Record::Pause(Arc::new(Pause {
+        scope,
+        until: None,
+        reason: note(""),
+        modified: Revision(1),
+    })));
+}
+
+pub const DECISIONS: &[Plant] = &[
+    (&[17], "both in sync and syncing", |state| {
+        sql(state, |it| it.syncing = [NodeId(2), NodeId(3)].into());
+    }),
+    (&[17], "a stranger is syncing", |state| {
+        sql(state, |it| it.syncing = [NodeId(5)].into());
+    }),
+    (&[18], "a receipt of an epoch to come", |state| {
+        state.put(receipt(2, Some(2), FenceProof::Exited, heard(&[1])));
+    }),
+    (
+        &[18],
+        "nobody to be fenced, and there was a primary",
+        |state| {
+            state.put(receipt(1, Some(2), FenceProof::Nobody, heard(&[1])));
+        },
+    ),
+    (
+        &[18],
+        "somebody was fenced, and there was no primary",
+        |state| {
+            state.put(receipt(1, None, FenceProof::Exited, heard(&[1])));
+        },
+    ),
+    (&[18], "a loss that was not counted", |state| {
+        state.put(receipt(
+            1,
+            Some(2),
+            FenceProof::Exited,
+            Completeness::Unknown,
+        ));
+    }),
+    (&[18], "too many receipts", |state| {
+        sql(state, |it| it.epoch = Epoch(40));
+        for epoch in 1..=RECEIPTS_PER_SERVICE_MAX as u64 + 1 {
+            state.put(receipt(epoch, Some(2), FenceProof::Confirmed, heard(&[1])));
+        }
+    }),
+    (
+        &[18, 19],
+        "too many pauses, of what was never there",
+        |state| {
+            for node in 0..=PAUSES_MAX as u64 {
+                pause(state, Scope::Node(NodeId(1_000 + node)));
+            }
+        },
+    ),
+    (&[19], "a pause of no service", |state| {
+        pause(state, Scope::Service(service("none")));
+    }),
+    (&[19], "a pause of a removed node", |state| {
+        pause(state, Scope::Node(NodeId(5)));
+    }),
+];
+
+pub const HONEST: &[Plant] = &[
+    (&[], "a receipt of the present epoch", |state| {
+        state.put(receipt(1, Some(2), FenceProof::Exited, heard(&[1])));
+    }),
+    (&[], "of the first primary", |state| {
+        state.put(receipt(1, None, FenceProof::Nobody, Completeness::First));
+    }),
+    (&[], "some are syncing", |state| {
+        sql(state, |it| it.syncing = [NodeId(3), NodeId(4)].into());
+    }),
+    (&[], "pauses of what is there", |state| {
+        for scope in [
+            Scope::Cluster,
+            Scope::Service(service("web")),
+            Scope::Node(NodeId(4)),
+        ] {
+            pause(state, scope);
+        }
     }),
 ];

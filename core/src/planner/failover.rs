@@ -286,3 +286,6 @@ fn considered(
     };
     all.take(CONSIDERED_MAX).map(row).collect()
 }
+
+#[cfg(test)]
+mod tests;

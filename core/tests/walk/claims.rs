@@ -1,7 +1,8 @@
 //! What single entries must keep to, said once more and in other words than in `apply`.
 
 use tenure_core::{
-    Applied, Command, Envelope, Epoch, LossPolicy, Outcome, Policy, ServiceName, State,
+    Account, Applied, Command, Completeness, Envelope, Epoch, FenceProof, LossPolicy, Member,
+    NodeId, Outcome, Policy, ServiceName, State,
 };
 
 /// Checks the promises that an invariant of states cannot say, because a batch may do more at once.
@@ -18,6 +19,16 @@ pub fn check(before: &State, after: &State, envelope: &Envelope, applied: &Appli
     {
         change_of_primary(before, after, service, (*succeeds, *accept_loss), label);
     }
+    if let Command::Promote {
+        service,
+        to,
+        succeeds,
+        account,
+        ..
+    } = &envelope.command
+    {
+        promotion(before, after, service, (*to, *succeeds), account, label);
+    }
     for (name, now) in before.services() {
         let was = before.assignment(name);
         let Some((was, primary)) = was.and_then(|was| was.primary.map(|p| (was, p))) else {
@@ -25,7 +36,10 @@ pub fn check(before: &State, after: &State, envelope: &Envelope, applied: &Appli
         };
         let unasked = !matches!(
             envelope.command,
-            Command::SetPrimary { .. } | Command::RemoveService { .. } | Command::Batch(_)
+            Command::SetPrimary { .. }
+                | Command::Promote { .. }
+                | Command::RemoveService { .. }
+                | Command::Batch(_)
         );
         let kept = after.assignment(name).and_then(|now| now.primary) == Some(primary);
         assert!(kept || !unasked, "{label}: {name} moved by another command");
@@ -65,4 +79,51 @@ fn change_of_primary(
         panic!("{label}: a primary of another kind");
     };
     assert_ne!(policy.loss, LossPolicy::Never, "{label}: promise 3");
+}
+
+/// Promises 1 to 4, of one promotion.
+fn promotion(
+    before: &State,
+    after: &State,
+    name: &ServiceName,
+    (to, succeeds): (Member, Epoch),
+    account: &Account,
+    label: &str,
+) {
+    let was = before.assignment(name).expect("it was changed");
+    let now = after.assignment(name).expect("it was changed");
+    assert_eq!(
+        (was.epoch, now.epoch),
+        (succeeds, succeeds.next()),
+        "{label}"
+    );
+    assert_eq!(now.primary, Some(to), "{label}");
+    assert!(now.in_sync.contains(&to.node), "{label}");
+    let nobody = account.fence == FenceProof::Nobody;
+    assert_eq!(nobody, was.primary.is_none(), "{label}: promise 2");
+    let lossy = !account.completeness.is_lossless();
+    assert_eq!(
+        now.loss.0,
+        was.loss.0 + u64::from(lossy),
+        "{label}: promise 3"
+    );
+    let Policy::Primary(policy) = before.services()[name].policy else {
+        panic!("{label}: a primary of another kind");
+    };
+    assert!(
+        !lossy || policy.loss != LossPolicy::Never,
+        "{label}: promise 3"
+    );
+    if let Completeness::Proven { heard } = &account.completeness {
+        let others: Vec<NodeId> = was.acknowledgers().collect();
+        let unheard = others.iter().filter(|node| !heard.contains(node)).count();
+        let acks = usize::try_from(policy.write_acks).expect("it is small");
+        assert!(
+            unheard < acks,
+            "{label}: a write may be on who was not heard from"
+        );
+    }
+    let receipt = after.receipt(name, now.epoch).expect("promise 4");
+    assert_eq!((receipt.from, receipt.to), (was.primary, to), "{label}");
+    assert_eq!(receipt.account, *account, "{label}");
 }

@@ -25,9 +25,10 @@ impl Generator<'_> {
             6..28 => self.node(),
             28..38 => self.service(),
             38..60 => self.instance(),
-            60..82 => self.assignment(),
-            82..88 => self.pin(),
-            88..90 => self.client(),
+            60..70 => self.assignment(),
+            70..86 => self.decision(),
+            86..90 => self.pin(),
+            90..92 => self.client(),
             _ => self.batch(),
         }
     }
@@ -58,12 +59,12 @@ impl Generator<'_> {
         self.dice.pick(NODES).expect("there are some")
     }
 
-    fn service_name(&mut self) -> ServiceName {
+    pub(super) fn service_name(&mut self) -> ServiceName {
         service(self.dice.pick(SERVICES).expect("there are some"))
     }
 
     /// Mostly a node that is there.
-    fn node_id(&mut self) -> NodeId {
+    pub(super) fn node_id(&mut self) -> NodeId {
         let present = self.state.nodes().values().filter(|n| n.is_present());
         let present = self.dice.pick(present.map(|n| n.id));
         match present {
@@ -91,7 +92,7 @@ impl Generator<'_> {
     }
 
     /// Mostly an instance of a service with a primary, and half the time one that is in sync.
-    fn placed_with_primary(&mut self) -> (ServiceName, NodeId) {
+    pub(super) fn placed_with_primary(&mut self) -> (ServiceName, NodeId) {
         let services = self.state.services().values();
         let services = services.filter(|s| s.kind() == Kind::Primary);
         let name = self.dice.pick(services.map(|s| s.name.clone()));
@@ -112,7 +113,7 @@ impl Generator<'_> {
     }
 
     /// The revision of a record, or now and then another one.
-    fn expected(&mut self, key: &Key) -> Revision {
+    pub(super) fn expected(&mut self, key: &Key) -> Revision {
         let actual = self.state.get(key).and_then(|record| modified(&record));
         match actual {
             Some(actual) if self.dice.percent(85) => actual,
@@ -122,8 +123,14 @@ impl Generator<'_> {
 
     fn settings(&mut self) -> Command {
         if self.dice.percent(40) {
-            let below = |dice: &mut Dice| u32::try_from(dice.below(3)).expect("it is small");
-            let (from, to) = (below(self.dice), below(self.dice));
+            let below = |dice: &mut Dice, n| u32::try_from(dice.below(n)).expect("it is small");
+            let now = self.state.settings().feature_level;
+            let from = if self.dice.percent(50) {
+                now
+            } else {
+                below(self.dice, 3)
+            };
+            let to = below(self.dice, 4);
             return Command::RaiseFeatureLevel { from, to };
         }
         let expected = self.expected(&Key::Settings);

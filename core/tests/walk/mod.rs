@@ -4,6 +4,7 @@
 
 pub mod claims;
 mod counts;
+mod decisions;
 pub mod dice;
 mod generate;
 mod wish;
@@ -247,6 +248,10 @@ fn random_commands_break_nothing() {
         let mut walk = Walk::new(seed);
         for step in 0..STEPS_PER_SEED {
             walk.label = format!("TENURE_WALK_SEED={seed}, step {step}");
+            if step == STEPS_PER_SEED / 8 {
+                let rise = Command::RaiseFeatureLevel { from: 1, to: 2 };
+                let _ = walk.apply(None, rise, &mut counts);
+            }
             if step == STEPS_PER_SEED / 2 {
                 walk.hoard(&mut counts);
             }
