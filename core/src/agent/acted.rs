@@ -43,7 +43,6 @@ impl Instance {
                 if self.standing.holds() == Some(epoch) {
                     self.promoted = Some(epoch);
                     self.taken_over = false;
-                    self.whole = true;
                 }
             }
             Action::Follow { epoch, .. } => {

@@ -334,6 +334,8 @@ impl Instance {
             Action::Promote { epoch, .. } => {
                 self.standing = Standing::Primary(epoch);
                 self.held = Some(epoch);
+                // What it has is what there is, from here on.
+                self.whole = true;
                 self.fenced_softly = false;
                 self.follows = None;
                 None

@@ -2,6 +2,7 @@
 //! table, and random faults with every promise checked after each step.
 
 mod faults;
+mod machines;
 mod scenarios;
 mod store;
 mod world;

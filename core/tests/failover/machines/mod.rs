@@ -1,0 +1,8 @@
+//! Each half of the protocol by itself, message by message.
+
+mod controller;
+mod grants;
+mod leader;
+mod member;
+mod pledges;
+mod processes;

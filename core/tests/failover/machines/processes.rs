@@ -1,0 +1,168 @@
+//! Processes that go, come back, or are found otherwise than they were left.
+
+use super::member::{Bench, acts, one, primary, replica, running, standby};
+use tenure_core::{
+    Position, Presence, Role, Standing,
+    agent::{Action, Feat, Observation, Observed},
+};
+
+fn gone() -> Observation {
+    Observation {
+        presence: Presence::Exited,
+        ..Observation::nothing()
+    }
+}
+
+#[test]
+fn a_process_that_goes_is_told_of_at_once() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let before = bench.beat().sequence;
+    bench.see(gone());
+    assert_eq!(bench.beat().sequence, before + 1);
+    let sign = bench.sign();
+    assert_eq!(sign.presence, Presence::Exited);
+    assert!(matches!(sign.standing, Standing::Idle(_)));
+    assert_eq!(bench.believes(), None);
+}
+
+/// What it may have lost it must not pass for the whole: where nothing may be lost it does not go on.
+#[test]
+fn a_primary_that_was_started_anew_does_not_go_on() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    bench.see(running(2, Observed::Following { linked: false }));
+    assert_eq!(bench.sign().presence, Presence::Exited);
+    let answers = bench.beats();
+    let out = bench.granted(answers, primary(1));
+    assert_eq!(acts(&out), []);
+    assert_eq!(bench.believes(), None);
+}
+
+#[test]
+fn it_counts_again_once_it_is_linked() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    bench.see(running(2, Observed::Following { linked: false }));
+    assert!(!bench.sign().whole);
+    let answers = bench.beats();
+    let out = bench.granted(answers, replica(2));
+    let (action, what) = one(&out);
+    assert!(matches!(what, Action::Follow { .. }), "{what:?}");
+    bench.acted(action, Ok(Feat::Follows(None)));
+    bench.see(running(2, Observed::Following { linked: true }));
+    bench.beats();
+    assert!(bench.sign().whole && bench.sign().linked);
+}
+
+/// The leader granted it to what was there before, and could not know.
+#[test]
+fn what_was_granted_before_a_process_was_started_anew_is_void() {
+    let mut bench = Bench::new();
+    let answers = bench.beats();
+    bench.granted(answers, standby(1));
+    let answers = bench.beats();
+    let late = bench.grant(answers, primary(2));
+    bench.see(running(2, Observed::Following { linked: false }));
+    let out = bench.tell(tenure_core::agent::Input::Granted(late));
+    assert_eq!(acts(&out), []);
+}
+
+/// Its driver may still be about to carry out what was meant for the process before.
+#[test]
+fn a_promotion_that_was_given_up_is_fenced_off() {
+    let mut bench = Bench::new();
+    let answers = bench.beats();
+    let out = bench.granted(answers, primary(1));
+    let (promotes, _) = one(&out);
+    let out = bench.see(running(2, Observed::Following { linked: false }));
+    let (_, what) = one(&out);
+    assert!(matches!(what, Action::Fence { orderly: false }), "{what:?}");
+    let out = bench.acted(promotes, Ok(Feat::Done));
+    assert_eq!(acts(&out), []);
+    assert!(!bench.sign().whole, "it was another process that was whole");
+    assert_eq!(bench.sign().report.role, None);
+}
+
+#[test]
+fn a_fence_is_not_kept_waiting_by_what_is_under_way() {
+    let mut bench = Bench::new();
+    let answers = bench.beats();
+    bench.granted(answers, primary(1));
+    let out = bench.pass(1_000);
+    let fences = acts(&out);
+    let fence = fences
+        .iter()
+        .find(|(_, what)| matches!(what, Action::Fence { .. }));
+    assert!(fence.is_some(), "{fences:?}");
+}
+
+#[test]
+fn a_fence_that_fails_is_tried_again_until_it_is_done() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let mut tries = 0;
+    for _ in 0..1_500 {
+        let out = bench.pass(1);
+        for (action, what) in acts(&out) {
+            assert!(matches!(what, Action::Fence { .. }), "{what:?}");
+            tries += 1;
+            bench.acted(action, Err("no answer".to_owned()));
+        }
+    }
+    assert!((5..20).contains(&tries), "{tries}");
+    assert_eq!(bench.believes(), None);
+    let holds = bench.sign().standing;
+    assert!(
+        matches!(holds, Standing::Primary(_)),
+        "it may still take writes: {holds:?}"
+    );
+}
+
+/// An earlier agent was killed between having begun to promote it and having done so.
+#[test]
+fn what_an_earlier_agent_had_only_begun_is_done_once_more() {
+    let mut bench = Bench::new();
+    let answers = bench.beats();
+    bench.granted(answers, primary(1));
+    for role in [Observed::Following { linked: false }, Observed::Fenced] {
+        let mut next = Bench::with(Some(bench.kept()));
+        next.now = bench.now;
+        let answers = next.beats();
+        next.granted(answers, primary(1));
+        next.see(running(1, role));
+        let last = acts(&next.out).pop();
+        let promotes = matches!(last, Some((_, Action::Promote { .. })));
+        assert!(promotes, "{role:?}: {last:?}");
+    }
+}
+
+/// Where a new primary is, it is not where it was as a replica.
+#[test]
+fn a_new_primary_does_not_speak_of_its_old_position() {
+    let mut bench = Bench::new();
+    let old = Position {
+        history: tenure_core::Note::new("old").unwrap(),
+        offset: 7,
+    };
+    bench.see(Observation {
+        position: Some(old),
+        ..running(1, Observed::Following { linked: false })
+    });
+    bench.promoted(1);
+    bench.beats();
+    let report = &bench.sign().report;
+    assert_eq!(report.role.map(|(role, _)| role), Some(Role::Primary));
+    assert_eq!(report.position, None);
+}
+
+/// An instance that takes writes that nobody wants of it.
+#[test]
+fn whatever_takes_writes_without_being_wanted_to_is_fenced() {
+    let mut bench = Bench::new();
+    let out = bench.see(running(1, Observed::Writable));
+    assert_eq!(acts(&out), [], "no leader ever spoke of it");
+    let answers = bench.beats();
+    let out = bench.granted(answers, standby(1));
+    assert!(matches!(one(&out).1, Action::Fence { orderly: false }));
+}
