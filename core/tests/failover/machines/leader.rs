@@ -3,7 +3,8 @@
 use super::controller::{Bench, answering, beat, idle, is_primary, serving, told};
 use crate::failover::world::service;
 use tenure_core::{
-    Command, Epoch, Millis, Moment, NodeId, NodeRef, Note, Presence, Standing, Wanted,
+    Command, Epoch, Millis, Moment, NodeId, NodeRef, Note, Position, Presence, Sign, Standing,
+    Wanted,
     controller::{Input, Output, Wish},
 };
 
@@ -218,6 +219,57 @@ fn a_pledge_that_still_holds_is_waited_for() {
     assert_eq!(bench.promotions(), [], "n3 is as good, and has pledged");
     bench.beat(3, beat(7, 3, (5, 2), answering(asked, 0)));
     assert_eq!(bench.promotions(), [2]);
+}
+
+/// Where it stood as a replica is not the history that it writes as primary.
+#[test]
+fn what_a_primary_said_before_it_confirmed_is_no_measure() {
+    let mut bench = heard();
+    bench.tell(Input::Follow);
+    bench.lead();
+    bench.pass(20);
+    let at = |history: &str, offset| {
+        let history = Note::new(history).unwrap();
+        Some(Position { history, offset })
+    };
+    let mut unconfirmed = serving(1);
+    unconfirmed.report.role = None;
+    unconfirmed.report.position = at("old", 10);
+    bench.beat(1, beat(7, 2, (5, 2), unconfirmed));
+    for node in [2, 3] {
+        bench.beat(node, beat(7, 2, (5, 2), idle()));
+    }
+    wish(&mut bench);
+    bench.beat(1, beat(7, 3, (5, 3), idle()));
+    let asked = ballot(&mut bench, 2, 3).unwrap();
+    for (node, history, offset) in [(2, "old", 20), (3, "new", 900)] {
+        let mut answer = answering(asked, 0);
+        answer.surveyed.as_mut().unwrap().position = at(history, offset);
+        bench.beat(node, beat(7, 4, (5, 3), answer));
+    }
+    assert_eq!(bench.promotions(), [], "n2 never had what n1 wrote");
+}
+
+/// What is not a primary yet may have less, and would take the place of what the replica has.
+#[test]
+fn nobody_is_told_to_follow_before_the_primary_has_confirmed_and_lets_it() {
+    let mut bench = heard();
+    let mut sequence = 1;
+    let mut follows = |bench: &mut Bench, sign: Sign| {
+        sequence += 1;
+        bench.beat(1, beat(7, sequence, (5, 1), sign));
+        let grant = bench.answer(3, beat(7, sequence, (5, 1), idle()));
+        matches!(told(&grant).0.wanted, Wanted::Replica { .. })
+    };
+    assert!(follows(&mut bench, serving(1)));
+    let mut unconfirmed = serving(1);
+    unconfirmed.report.role = None;
+    assert!(!follows(&mut bench, unconfirmed));
+    let mut closed = serving(1);
+    closed.permits = vec![NodeId(2)];
+    assert!(!follows(&mut bench, closed));
+    assert!(!follows(&mut bench, idle()));
+    assert!(follows(&mut bench, serving(1)));
 }
 
 #[test]

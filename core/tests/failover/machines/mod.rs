@@ -4,5 +4,6 @@ mod controller;
 mod grants;
 mod leader;
 mod member;
+mod members;
 mod pledges;
 mod processes;

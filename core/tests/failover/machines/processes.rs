@@ -149,8 +149,11 @@ fn a_new_primary_does_not_speak_of_its_old_position() {
         position: Some(old),
         ..running(1, Observed::Following { linked: false })
     });
-    bench.promoted(1);
-    bench.beats();
+    let answers = bench.beats();
+    let out = bench.granted(answers, primary(1));
+    let (promotes, _) = one(&out);
+    assert!(bench.sign().report.position.is_some());
+    bench.acted(promotes, Ok(Feat::Done));
     let report = &bench.sign().report;
     assert_eq!(report.role.map(|(role, _)| role), Some(Role::Primary));
     assert_eq!(report.position, None);

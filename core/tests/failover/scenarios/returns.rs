@@ -5,7 +5,7 @@ use crate::failover::{
     store::Process,
     world::{Place, World},
 };
-use tenure_core::{Cause, FenceProof, Millis};
+use tenure_core::{Cause, FenceProof, LossPolicy, Millis};
 
 /// Its lease ended while nobody was there to fence: that is the first thing that the new agent does.
 #[test]
@@ -109,6 +109,42 @@ fn a_return_is_noted_in_the_receipt() {
     done(world);
 }
 
+/// A replica that never got as far as the history of the last primary is not the most advanced of an older
+/// one, though the last primary's machine has come back with that, and a new leader knows no better.
+#[test]
+fn the_history_of_a_primary_is_what_it_wrote_as_primary() {
+    for seed in 130..134 {
+        let mut world = world(seed);
+        for node in [2, 3] {
+            world.net.cut_both(Place::Node(1), Place::Node(node));
+        }
+        world.run(Millis(200));
+        world.isolate(1);
+        world.run_until(Millis(3_000), |world| world.moved_to(2));
+        let (second, third) = (world.primary(), 5 - world.primary());
+        world.mend();
+        world.net.cut_both(Place::Node(1), Place::Node(second));
+        world.run_until(Millis(2_000), |world| {
+            world.store(third).linked && world.store(1).follows.is_some()
+        });
+        world.run(Millis(500));
+        world.power_off(second);
+        world.kill_server(world.leader().unwrap());
+        world.run_until(Millis(1_000), |world| world.leader().is_some());
+        world.run(Millis(100));
+        world.power_on(second).unwrap();
+        world.store_mut(second).restart(usize::MAX);
+        world.run(Millis(3_000));
+        assert_eq!(
+            world.checks.broken,
+            Vec::<String>::new(),
+            "{}",
+            world.describe()
+        );
+        assert_ne!(world.primary(), 1, "{}", world.describe());
+    }
+}
+
 /// It was chosen for what it had, and lost some of it before it took the role up.
 #[test]
 fn a_candidate_that_is_started_anew_before_it_serves_does_not() {
@@ -122,6 +158,24 @@ fn a_candidate_that_is_started_anew_before_it_serves_does_not() {
     world.run_until(Millis(5_000), |world| world.moved_to(3));
     assert_ne!(world.primary(), chosen);
     done(world);
+}
+
+/// The same, with nobody to take its place: it is held, and serves when an operator says so.
+#[test]
+fn a_candidate_that_is_started_anew_waits_for_an_operator_when_it_is_the_last() {
+    let mut world = world(97);
+    world.power_off(3);
+    world.run_until(Millis(8_000), |world| world.assignment().in_sync.len() == 2);
+    world.net.weather.slow_driver = (100, 80);
+    world.kill_store(1);
+    world.run_until(Millis(1_000), |world| world.epoch() == 2);
+    world.net.weather.slow_driver = (0, 0);
+    world.store_mut(2).restart(30);
+    world.run(Millis(5_000));
+    assert!(!world.serves(), "{}", world.describe());
+    assert_eq!(world.checks.broken, Vec::<String>::new());
+    world.set_loss(LossPolicy::Available);
+    world.run_until(Millis(2_000), World::serves);
 }
 
 /// A replica is started anew with less, and the primary dies before it has caught up: it proves nothing.

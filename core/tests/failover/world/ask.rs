@@ -70,6 +70,11 @@ impl World {
             })
     }
 
+    /// Whether the first service may lose nothing.
+    pub fn is_strict(&self) -> bool {
+        self.is_strict_of(&self.services[0])
+    }
+
     /// Whether a failover led to an epoch that is served.
     pub fn moved_to(&self, epoch: u64) -> bool {
         self.epoch() == epoch && self.serves()

@@ -93,7 +93,7 @@ impl World {
     /// Promise 3, when a store begins to take writes: what was acknowledged is there.
     pub(super) fn check_promoted(&mut self, node: u64, service: usize) {
         let name = self.services[service].clone();
-        if !self.is_strict(&name) || self.checks.forgiven {
+        if !self.is_strict_of(&name) || self.checks.forgiven {
             return;
         }
         let store = self.store_of(node, service).expect("it was promoted");

@@ -154,7 +154,7 @@ impl World {
     }
 
     /// Whether nothing that was acknowledged may be lost by a service.
-    pub(super) fn is_strict(&self, service: &tenure_core::ServiceName) -> bool {
+    pub(super) fn is_strict_of(&self, service: &tenure_core::ServiceName) -> bool {
         let of = self.state.services().get(service);
         of.is_some_and(
             |it| matches!(it.policy, Policy::Primary(policy) if policy.loss == LossPolicy::Never),
