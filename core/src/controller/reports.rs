@@ -11,6 +11,7 @@ use crate::{
     Command, Health, Instance, Member, Millis, NodeId, Phase, Report, ServiceName, lease,
     limits::BATCH_COMMANDS_MAX, reject::note,
 };
+use std::sync::Arc;
 
 /// How often at most the load of an instance is written down.
 const LOAD_EVERY: Millis = Millis(5_000);
@@ -73,9 +74,19 @@ impl Leading {
         self.propose(Proposal::Reports(keys), in_one(commands.collect()), out);
     }
 
-    /// What members say no more is not known: one entry for all that were lost at a time.
+    /// What members say no more is not known: one entry for all that were lost at a time. Those were last
+    /// heard within a heartbeat of one another, so it is that long that the first is waited with.
     pub(super) fn report_silent(&mut self, look: Look<'_>, out: &mut Vec<Output>) {
         if !self.authority.may_grant(look) || !self.authority.hears(look) {
+            return;
+        }
+        let instances = look.state.services().keys();
+        let mut instances = instances.flat_map(|service| look.state.instances(service));
+        let overdue = |instance: &Arc<Instance>| {
+            let key = (instance.service.clone(), instance.node);
+            !self.reporting.contains(&key) && self.is_silent(look, instance, true)
+        };
+        if !instances.any(overdue) {
             return;
         }
         let mut commands = Vec::new();
@@ -85,7 +96,7 @@ impl Leading {
                 let key = (service.clone(), instance.node);
                 if commands.len() >= BATCH_COMMANDS_MAX
                     || self.reporting.contains(&key)
-                    || !self.is_silent(look, instance)
+                    || !self.is_silent(look, instance, false)
                 {
                     continue;
                 }
@@ -112,9 +123,9 @@ impl Leading {
         }
     }
 
-    /// Whether an instance that is known to be well has not been heard from for its lease. What an
-    /// operator reported by hand, of a node without an agent, is left alone.
-    fn is_silent(&self, look: Look<'_>, instance: &Instance) -> bool {
+    /// Whether an instance that is known to be well has not been heard from for its lease, and for another
+    /// heartbeat. What an operator reported by hand, of a node without an agent, is left alone.
+    fn is_silent(&self, look: Look<'_>, instance: &Instance, overdue: bool) -> bool {
         if instance.report.health == Health::Unknown {
             return false;
         }
@@ -122,11 +133,12 @@ impl Leading {
             return false;
         };
         let automation = look.automation();
-        let lease = if is_fast(look, instance.node) {
-            automation.fast_lease
+        let (lease, heartbeat) = if is_fast(look, instance.node) {
+            (automation.fast_lease, automation.fast_heartbeat)
         } else {
-            automation.slow_lease
+            (automation.slow_lease, automation.slow_heartbeat)
         };
+        let lease = lease.plus(if overdue { heartbeat } else { Millis(0) });
         let silent = look.now.since(known.heard_at.max(self.authority.listening));
         silent >= lease::cautious(lease, automation.drift_permille)
     }

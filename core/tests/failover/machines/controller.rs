@@ -28,9 +28,14 @@ pub fn member(node: u64) -> Member {
 impl Bench {
     /// Three nodes of which n1 is primary, and a leader of term 5 that has just been elected.
     pub fn new() -> Self {
+        Self::with(Millis(140))
+    }
+
+    /// The same, of servers with another Raft lease.
+    pub fn with(raft_lease: Millis) -> Self {
         let site = Site {
             server: ServerId(1),
-            raft_lease: Millis(140),
+            raft_lease,
         };
         let mut bench = Self {
             controller: Controller::new(site),

@@ -36,7 +36,15 @@ impl Bench {
         Self::with(Some(Kept::default()))
     }
 
+    /// An agent that was started with this, and its instance runs.
     pub fn with(kept: Option<Kept>) -> Self {
+        let mut bench = Self::blind(kept);
+        bench.see(running(1, Observed::Following { linked: false }));
+        bench
+    }
+
+    /// An agent that has not looked at its instance yet.
+    pub fn blind(kept: Option<Kept>) -> Self {
         let start = Start {
             member: member(),
             session: SESSION,
@@ -47,16 +55,14 @@ impl Bench {
             lease: Millis(1_000),
         };
         let now = Moment(1_000_000);
-        let mut bench = Self {
+        Self {
             agent: Agent::new(start, now),
             now,
             out: Vec::new(),
             beaten_at: now,
             term: 1,
             number: 0,
-        };
-        bench.see(running(1, Observed::Following { linked: false }));
-        bench
+        }
     }
 
     /// Tells it something; says what it wants done.

@@ -84,9 +84,9 @@ fn following(offset: u64) -> Sign {
 fn a_replica_counts_once_it_has_what_the_primary_had_when_it_began_to_follow() {
     let mut of = Reckoning::new(&[1, 2], &[3]);
     for at in [100, 200, 300] {
+        of.primary(at, &[2, 3]);
         of.replica(2, at);
         of.replica(3, at - 1);
-        of.primary(at, &[2, 3]);
         if let Some(stated) = of.stated() {
             assert_eq!(stated, (nodes(&[1, 2, 3]), nodes(&[])));
             return assert!(at > 100);

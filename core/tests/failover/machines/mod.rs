@@ -7,3 +7,4 @@ mod member;
 mod members;
 mod pledges;
 mod processes;
+mod switching;

@@ -126,11 +126,16 @@ fn what_an_earlier_agent_had_only_begun_is_done_once_more() {
     let answers = bench.beats();
     bench.granted(answers, primary(1));
     for role in [Observed::Following { linked: false }, Observed::Fenced] {
-        let mut next = Bench::with(Some(bench.kept()));
+        let mut next = Bench::blind(Some(bench.kept()));
         next.now = bench.now;
+        next.tell(tenure_core::agent::Input::Tick);
         let answers = next.beats();
         next.granted(answers, primary(1));
         next.see(running(1, role));
+        // What it began while it took the promotion for done.
+        let (action, what) = one(&next.out);
+        assert!(matches!(what, Action::Permit { .. }), "{what:?}");
+        next.acted(action, Ok(Feat::Permits(None)));
         let last = acts(&next.out).pop();
         let promotes = matches!(last, Some((_, Action::Promote { .. })));
         assert!(promotes, "{role:?}: {last:?}");

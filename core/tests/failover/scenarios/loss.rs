@@ -28,6 +28,11 @@ fn never_holds_what_is_not_proven() {
     let held = world.held().unwrap();
     assert_eq!(held.code, HoldCode::NotProven, "{held}");
     assert!(held.why.contains("missing: n2"), "{held}");
+    // While nothing changes nobody is asked again, and nothing is written down.
+    let committed = world.committed();
+    world.run(Millis(20_000));
+    assert_eq!(world.committed(), committed);
+    assert_eq!(world.held(), Some(held));
 }
 
 #[test]

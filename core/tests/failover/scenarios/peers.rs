@@ -47,6 +47,12 @@ fn what_equals_say_becomes_known_and_costs_nothing_while_it_stays() {
 fn a_mass_loss_of_equals_is_one_entry() {
     let mut world = equals(81, 20);
     world.run_until(Millis(3_000), |world| healthy(world) == 20);
+    // Their heartbeats are spread over the time between two.
+    for node in 1..=20 {
+        world.kill_agent(node);
+        world.start_agent(node);
+        world.run(Millis(49));
+    }
     world.run(Millis(2_000));
     let committed = world.committed();
     for node in 1..=15 {

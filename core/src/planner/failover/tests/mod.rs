@@ -171,6 +171,21 @@ fn the_order_is_data_then_fitness_zone_preference_load_and_name() {
     }
 }
 
+/// Where nothing is proven, too.
+#[test]
+fn data_come_first_where_loss_is_allowed() {
+    let told = changed(|it| {
+        (it.loss, it.assignment) = (LossPolicy::Available, assignment(&[5], &[2, 3, 4]));
+        zones(it, ["a", "b", "b"]);
+        it.avoid = Some("a");
+        (it.of(3).preference, it.of(4).load) = (900, 0);
+        (it.of(2).position, it.of(2).load) = (Some(at("h", 101)), 99);
+    });
+    let choice = told.choose().unwrap();
+    assert_eq!(choice.to, NodeId(2));
+    assert!(!choice.completeness.is_lossless());
+}
+
 #[test]
 fn whoever_has_as_much_is_in_sync_with_it() {
     let choice = changed(|it| {
