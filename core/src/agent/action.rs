@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Take writes as primary; ends a fence and a quiescence. A process that is started again later must
-    /// come up fenced all the same: what is on its disk says so.
+    /// come up fenced all the same: what is on its disk says so. Must fail on another process than was shown
+    /// last: one that was started anew may have lost what it was chosen for.
     Promote {
         /// By this epoch.
         epoch: Epoch,
