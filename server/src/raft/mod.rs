@@ -11,6 +11,7 @@
 //! | `relay` | what followers hear of members, to the leader, and its grants back |
 
 mod dial;
+mod ends;
 mod link;
 mod network;
 mod peers;

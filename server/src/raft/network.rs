@@ -23,6 +23,7 @@ use tenure_proto::raft::link_request::Body as Ask;
 use tenure_proto::raft::link_response::Body as Answer;
 use tenure_storage::types::{ServerAddr, ServerId, TypeConfig, Vote};
 
+use super::ends::Ends;
 use super::link::{Appends, Link, LinkError};
 use super::peers::Links;
 use super::{APPEND_BYTES, APPEND_WINDOW, snapshot, wire};
@@ -235,7 +236,7 @@ impl NetStreamAppend<TypeConfig> for Way {
                 input: Some(input),
                 parts: VecDeque::new(),
                 appends: Some(appends),
-                unanswered: 0,
+                ends: Ends::default(),
             };
             pump.take(first);
             Ok(stream::unfold(pump, Pump::step).boxed())
@@ -252,7 +253,8 @@ struct Pump<'s, S> {
     parts: VecDeque<pb::AppendRequest>,
     /// None once the stream has failed, or was ended by an answer.
     appends: Option<Appends>,
-    unanswered: usize,
+    /// Of everything that was taken and is not answered, sent or not.
+    ends: Ends,
 }
 
 impl<S> Pump<'_, S>
@@ -260,42 +262,46 @@ where
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin,
 {
     async fn step(mut self) -> Option<(AppendResult, Self)> {
-        let result = match self.next_answer().await? {
-            Ok(answer) => wire::append_result(answer).map_err(|error| malformed(&error)),
-            Err(error) => Err(self.way.error(error, RPCTypes::AppendEntries)),
-        };
-        if !matches!(result, Ok(Ok(_))) {
-            self.appends = None;
+        loop {
+            let result = match self.next_answer().await? {
+                Ok(answer) => wire::append_result(answer).map_err(|error| malformed(&error)),
+                Err(error) => Err(self.way.error(error, RPCTypes::AppendEntries)),
+            };
+            if !matches!(result, Ok(Ok(_))) {
+                self.appends = None;
+                return Some((result, self));
+            }
+            if self.ends.answered() {
+                return Some((result, self));
+            }
         }
-        Some((result, self))
     }
 
     fn take(&mut self, request: AppendEntriesRequest<TypeConfig>) {
-        let parts = wire::split(request, APPEND_BYTES).into_iter();
-        self.parts.extend(parts.map(wire::append_to_wire));
+        for part in wire::split(request, APPEND_BYTES) {
+            self.ends.taken(&part);
+            self.parts.push_back(wire::append_to_wire(part));
+        }
     }
 
-    /// Sends until an answer comes. None when everything was answered and no more is to come.
+    /// Sends until an answer comes; what is neither answered nor still to be sent is on its way. None when everything was answered and no more is to come.
     async fn next_answer(&mut self) -> Option<Result<pb::AppendResponse, LinkError>> {
         loop {
             let appends = self.appends.as_mut()?;
-            let may_send = self.unanswered < APPEND_WINDOW;
+            let unanswered = self.ends.len() - self.parts.len();
+            let may_send = unanswered < APPEND_WINDOW;
             if may_send && let Some(part) = self.parts.pop_front() {
                 if let Err(error) = appends.send(part).await {
                     return Some(Err(error));
                 }
-                self.unanswered += 1;
                 continue;
             }
-            if self.input.is_none() && self.unanswered == 0 {
+            if self.input.is_none() && unanswered == 0 {
                 return None;
             }
             tokio::select! {
                 biased;
-                answer = appends.answer(), if self.unanswered > 0 => {
-                    self.unanswered -= 1;
-                    return Some(answer);
-                }
+                answer = appends.answer(), if unanswered > 0 => return Some(answer),
                 request = next(&mut self.input), if may_send => match request {
                     Some(request) => self.take(request),
                     None => self.input = None,
