@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::RedisError;
 use tenure_benches::ports::NoFreePorts;
 use tenure_benches::process::ProcessError;
+use tenure_tests::failover::network::NetworkError;
 
 /// What ends the bench. Everything it started is stopped on the way out, so running it again is safe.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +42,8 @@ pub enum BenchError {
         bound: Duration,
         last: String,
     },
-    #[error("{command:?} failed: {told}; without network namespaces leave out cut (--only)")]
-    Namespace { command: String, told: String },
+    #[error("{0}; without network namespaces leave out cut (--only)")]
+    Network(#[from] NetworkError),
     #[error("the bench took longer than {} s and was ended; give it less to do, or --limit-s", .0.as_secs())]
     Limit(Duration),
     #[error("interrupted; all processes were stopped and the data removed")]

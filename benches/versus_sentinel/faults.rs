@@ -62,7 +62,7 @@ pub async fn once<S: Stack>(
             .iter()
             .map(|ack| (key_of(prefix, ack.number), ack.number))
             .collect();
-        let lost = link::missing(last, &keys).await?;
+        let lost = missing(last, &keys).await?;
         add(&mut figures, Metric::Acknowledged, keys.len());
         add(&mut figures, Metric::Lost, lost.len());
         remarks.extend(trace.account_of(&lost, course.signal));
@@ -273,7 +273,17 @@ async fn lost_since(
     let keys: Vec<(String, u64)> = later
         .map(|write| (write.key.clone(), write.number))
         .collect();
-    link::missing(last, &keys).await
+    missing(last, &keys).await
+}
+
+/// The numbers of those of these keys that the last primary does not have.
+async fn missing(last: SocketAddr, keys: &[(String, u64)]) -> Result<BTreeSet<u64>, BenchError> {
+    let answered = link::missing(last, keys).await;
+    answered.map_err(|source| BenchError::Redis {
+        what: "reading back what was acknowledged",
+        address: last,
+        source,
+    })
 }
 
 /// How many writes the old primary should not have acknowledged. One that it had, and its replicas too, before the

@@ -40,7 +40,8 @@ impl Ground {
         dir: &Path,
     ) -> Process {
         let log = dir.join(format!("{name}.log"));
-        site.process(self.group, name.to_owned(), program, args, &log)
+        site.process(name.to_owned(), program, args, &log)
+            .in_group(self.group)
     }
 }
 

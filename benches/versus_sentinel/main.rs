@@ -5,12 +5,8 @@
 mod aims;
 mod error;
 mod faults;
-mod follower;
 mod ground;
-mod link;
 mod metric;
-mod moment;
-mod network;
 mod nodes;
 mod options;
 mod report;
@@ -20,12 +16,10 @@ mod stack;
 mod stale;
 mod suite;
 mod tenure;
-mod tenure_config;
-mod trace;
 mod traffic;
-mod writer;
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,11 +27,13 @@ use clap::Parser as _;
 use tempfile::TempDir;
 use tenure_benches::conditions::Machine;
 use tenure_benches::group::Group;
+use tenure_tests::failover::{config, follower, link, moment, network, trace, writer};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::BenchError;
 use crate::ground::Ground;
 use crate::network::Network;
+use crate::nodes::NODES;
 use crate::options::{Fault, Options, Role, Wish};
 use crate::report::{Conditions, Report};
 
@@ -56,7 +52,7 @@ fn start(options: &Options) -> Result<(), BenchError> {
     let wants_cut = options.role.is_none() && options.inflicts(Fault::Cut);
     let mut no_cut = None;
     if wants_cut && options.namespaces == Wish::Auto && !options.inside {
-        no_cut = Some(network::enter());
+        no_cut = Some(enter_namespace());
     } else if wants_cut && !options.inside {
         no_cut = Some("--namespaces never".to_owned());
     }
@@ -109,15 +105,15 @@ async fn bench(options: &Options, no_cut: Option<String>) -> Result<(), BenchErr
         .map_err(io_error("create a folder below", &options.dir))?;
     let group = Group::begin(data.path()).map_err(io_error("watch over", data.path()))?;
     let network = if options.inside {
-        Network::namespaces(group.id(), data.path()).await?
+        Network::namespaces(NODES, Some(group.id()), data.path())?
     } else {
-        Network::loopback()
+        Network::loopback(NODES)
     };
     let machine =
         Machine::look(data.path()).map_err(io_error("time fdatasync below", data.path()))?;
     let mut report = Report::new(Conditions {
         machine,
-        network: network.describe(),
+        network: describe(&network),
         systems: suite::systems(options)?,
         method: suite::method(options),
     });
@@ -138,6 +134,36 @@ async fn bench(options: &Options, no_cut: Option<String>) -> Result<(), BenchErr
         report.write_json(path).map_err(io_error("write", path))?;
     }
     Ok(())
+}
+
+/// Where everything runs, for the conditions.
+fn describe(network: &Network) -> &'static str {
+    if network.can_cut() {
+        "every node in a network namespace of its own, joined by a bridge; Sentinels, servers and writers beside the bridge"
+    } else {
+        "all on loopback"
+    }
+}
+
+/// Starts this program again, in place of itself, inside a network namespace of its own. Returns only with the
+/// reason why this cannot be done.
+fn enter_namespace() -> String {
+    let flags = match network::permitted() {
+        Ok(flags) => flags,
+        Err(why) => return why,
+    };
+    let own = match std::env::current_exe() {
+        Ok(own) => own,
+        Err(error) => return format!("the path of this program: {error}"),
+    };
+    let error = std::process::Command::new("unshare")
+        .args(flags)
+        .arg("--")
+        .arg(own)
+        .args(std::env::args_os().skip(1))
+        .arg("--inside")
+        .exec();
+    format!("unshare: {error}")
 }
 
 fn tell(line: &str) {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tenure_benches::ports::free_ports;
 use tenure_benches::process::{Process, ProcessError};
 
+use crate::config;
 use crate::error::BenchError;
 use crate::ground::{Ground, write};
 use crate::link::{self, Info};
 use crate::moment::Moment;
-use crate::network::NODES;
 
+/// How many nodes there are.
+pub const NODES: usize = 3;
 const START_BOUND: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -43,7 +45,7 @@ impl Nodes {
         };
         for (at, (site, port)) in ground
             .network
-            .nodes
+            .sites
             .iter()
             .zip(free_ports(NODES)?)
             .enumerate()
@@ -73,7 +75,7 @@ impl Nodes {
         replica_of: Option<SocketAddr>,
     ) -> Result<(), BenchError> {
         let node = &mut self.list[at];
-        let text = configuration(node.address, &self.dir, replica_of, &self.settings);
+        let text = config::redis(node.address, &self.dir, replica_of, &self.settings);
         write(&node.config, &text)?;
         Ok(node.redis.start()?)
     }
@@ -189,23 +191,4 @@ impl Nodes {
         }
         Ok(())
     }
-}
-
-fn configuration(
-    address: SocketAddr,
-    dir: &Path,
-    replica_of: Option<SocketAddr>,
-    settings: &str,
-) -> String {
-    let (ip, port) = (address.ip(), address.port());
-    let dir = dir.display();
-    let mut text = format!(
-        "bind {ip}\nport {port}\nprotected-mode no\ndir \"{dir}\"\ndbfilename \"{port}.rdb\"\n\
-         save \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-backlog-size 16mb\n"
-    );
-    if let Some(primary) = replica_of {
-        text.push_str(&format!("replicaof {} {}\n", primary.ip(), primary.port()));
-    }
-    text.push_str(settings);
-    text
 }

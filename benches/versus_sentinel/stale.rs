@@ -110,7 +110,7 @@ impl Stale {
         ];
         let args = args.map(str::to_owned).to_vec();
         let name = format!("stale-{prefix}");
-        let mut process = ground.process(&ground.network.nodes[node], &name, &own, args, dir);
+        let mut process = ground.process(&ground.network.sites[node], &name, &own, args, dir);
         process.start()?;
         let stale = Self {
             process,

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -11,21 +10,16 @@ use tenure_benches::process::Process;
 use tenure_client::core::{
     Millis, NodeName, NodeRef, Note, Policy, PrimaryPolicy, Role, ServerId, ServiceName,
 };
-use tenure_client::{
-    Client, Consistency, Error, FailoverOptions, Follow, Options as ClientOptions,
-};
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tenure_client::{Client, Consistency, Error, FailoverOptions, Options as ClientOptions};
 
+use crate::config::{Listens, SERVICE, agent, node_name, server};
 use crate::error::BenchError;
-use crate::follower::{Follower, Named, tell};
+use crate::follower::Follower;
 use crate::ground::{Ground, version_of, write};
 use crate::moment::Moment;
-use crate::network::NODES;
-use crate::nodes::Nodes;
+use crate::nodes::{NODES, Nodes};
 use crate::options::Options;
 use crate::stack::Stack;
-use crate::tenure_config::{SERVICE, agent, node_name, server};
 
 /// The name of the system in tables and in JSON.
 pub const COLUMN: &str = "tenure";
@@ -98,14 +92,17 @@ impl Tenure {
     fn run_agents(&mut self, ground: &Ground, servers: &[SocketAddr]) -> Result<(), BenchError> {
         let dir = self._data.path().to_path_buf();
         let ports = free_ports(2 * NODES)?;
-        for (at, site) in ground.network.nodes.iter().enumerate() {
+        for (at, site) in ground.network.sites.iter().enumerate() {
             let listen = |port| SocketAddr::new(IpAddr::V4(site.ip), port);
-            let (checks, pledges) = (listen(ports[2 * at]), listen(ports[2 * at + 1]));
+            let listens = Listens {
+                checks: listen(ports[2 * at]),
+                pledges: listen(ports[2 * at + 1]),
+            };
             let name = format!("agent-{at}");
             let config = dir.join(format!("{name}.toml"));
             let state = dir.join(&name);
-            let redis = self.nodes.address(at);
-            write(&config, &agent(at, servers, &state, checks, pledges, redis))?;
+            let redis = [(SERVICE.to_owned(), self.nodes.address(at))];
+            write(&config, &agent(at, servers, &state, listens, &redis))?;
             let args = tenure_args("agent", &config);
             let process = ground.process(site, &name, &ground.options.tenure, args, &dir);
             self.nodes.run_agent(at, process)?;
@@ -231,15 +228,8 @@ impl Stack for Tenure {
     }
 
     async fn follow(&self) -> Result<Follower, BenchError> {
-        let follow = self.client.follow(self.service.clone()).await;
-        let follow = follow.map_err(failed("following the primary"))?;
-        let (teller, named) = watch::channel(Named {
-            address: address_of(&follow),
-            at: Moment::now(),
-        });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(pass_on(follow, teller));
-        Ok(Follower::new(named, Arc::new(Notify::new()), tasks))
+        let follower = Follower::of(&self.client, &self.service).await;
+        follower.map_err(failed("following the primary"))
     }
 
     async fn settled(&mut self) -> Result<usize, BenchError> {
@@ -308,16 +298,5 @@ impl Stack for Tenure {
             process.finish().await?;
         }
         Ok(())
-    }
-}
-
-fn address_of(follow: &Follow) -> Option<SocketAddr> {
-    follow.current()?.endpoint.as_str().parse().ok()
-}
-
-/// Tells who serves, until there is nothing more to hear.
-async fn pass_on(mut follow: Follow, teller: watch::Sender<Named>) {
-    while follow.changed().await.is_ok() {
-        tell(&teller, address_of(&follow));
     }
 }

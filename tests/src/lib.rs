@@ -2,6 +2,7 @@
 
 pub mod chaos;
 pub mod cluster;
+pub mod failover;
 pub mod linearizability;
 pub mod ports;
 pub mod power_loss;

@@ -9,10 +9,10 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Pipeline, RedisResult, Value};
 use tokio::sync::{Notify, watch};
 
-use crate::follower::Named;
-use crate::link;
-use crate::moment::Moment;
-use crate::trace::{Ack, Shared};
+use super::follower::Named;
+use super::link;
+use super::moment::Moment;
+use super::trace::{Ack, Shared};
 
 /// How long a writer waits for an answer beyond what it allows `WAIT`, before it takes the connection for dead.
 const ANSWER_BOUND: Duration = Duration::from_secs(1);
@@ -37,10 +37,15 @@ pub enum Outcome {
 pub struct Writer {
     /// What its keys begin with; the number of the write follows.
     pub prefix: String,
+    /// Where it writes.
     pub named: watch::Receiver<Named>,
+    /// Told when it could not write there.
     pub doubt: Arc<Notify>,
+    /// What `WAIT` allows a replica.
     pub wait: Duration,
+    /// Pause after a write that was acknowledged.
     pub pace: Duration,
+    /// What it sees.
     pub trace: Shared,
 }
 
@@ -141,6 +146,7 @@ async fn moved(named: &mut watch::Receiver<Named>, address: SocketAddr) {
 }
 
 /// The write with this number, and the wait for one replica.
+#[must_use]
 pub fn write_of(prefix: &str, number: u64, wait: Duration) -> Pipeline {
     let mut write = redis::pipe();
     write.cmd("SET").arg(key_of(prefix, number)).arg(number);
@@ -150,6 +156,7 @@ pub fn write_of(prefix: &str, number: u64, wait: Duration) -> Pipeline {
 }
 
 /// The key of a write.
+#[must_use]
 pub fn key_of(prefix: &str, number: u64) -> String {
     format!("{prefix}:{number}")
 }
@@ -186,6 +193,7 @@ fn outcome_of(answer: RedisResult<Vec<Value>>) -> Outcome {
 }
 
 /// An acknowledgement seen now.
+#[must_use]
 pub fn acknowledged(number: u64, by: SocketAddr) -> Ack {
     Ack {
         number,

@@ -1,13 +1,12 @@
 //! Connections to redis-server and redis-sentinel, each attempt bounded.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
-
-use crate::error::BenchError;
 
 /// How long a connection may take.
 pub const CONNECT_BOUND: Duration = Duration::from_millis(250);
@@ -16,11 +15,17 @@ const ANSWER_BOUND: Duration = Duration::from_secs(1);
 const BATCH: usize = 500;
 
 /// A client of one address, not connected yet.
+///
+/// # Errors
+/// Never in practice: an address has no form that is refused.
 pub fn client(address: SocketAddr) -> RedisResult<Client> {
     Client::open((address.ip().to_string(), address.port()))
 }
 
 /// A connection whose answers may take as long as they like.
+///
+/// # Errors
+/// Nobody accepts within [`CONNECT_BOUND`]. A retry is safe.
 pub async fn patient(address: SocketAddr) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_BOUND))
@@ -31,6 +36,9 @@ pub async fn patient(address: SocketAddr) -> RedisResult<MultiplexedConnection> 
 }
 
 /// One command on a connection of its own.
+///
+/// # Errors
+/// It is not reached, does not answer within a second, or refuses. Whether a retry is safe depends on the command.
 pub async fn ask<T: FromRedisValue>(address: SocketAddr, words: &[&str]) -> RedisResult<T> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_BOUND))
@@ -49,11 +57,15 @@ pub struct Info(String);
 
 impl Info {
     /// Asks for one section.
+    ///
+    /// # Errors
+    /// As of [`ask`]. A retry is safe.
     pub async fn of(address: SocketAddr, section: &str) -> RedisResult<Self> {
         ask(address, &["INFO", section]).await.map(Self)
     }
 
     /// The value of a field; empty when there is no such field.
+    #[must_use]
     pub fn get(&self, field: &str) -> &str {
         let mut lines = self.0.lines();
         let found = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -61,6 +73,7 @@ impl Info {
     }
 
     /// How many replicas are attached and have all there is.
+    #[must_use]
     pub fn replicas_online(&self) -> usize {
         let online = |line: &&str| line.starts_with("slave") && line.contains(",state=online,");
         self.0.lines().filter(online).count()
@@ -68,16 +81,11 @@ impl Info {
 }
 
 /// The numbers of those of these keys that do not hold their number.
-pub async fn missing(
-    address: SocketAddr,
-    keys: &[(String, u64)],
-) -> Result<BTreeSet<u64>, BenchError> {
-    let failed = |source| BenchError::Redis {
-        what: "reading back what was acknowledged",
-        address,
-        source,
-    };
-    let mut connection = patient(address).await.map_err(failed)?;
+///
+/// # Errors
+/// It is not reached, or does not answer within ten seconds, which is a time-out. A retry is safe.
+pub async fn missing(address: SocketAddr, keys: &[(String, u64)]) -> RedisResult<BTreeSet<u64>> {
+    let mut connection = patient(address).await?;
     let mut missing = BTreeSet::new();
     for batch in keys.chunks(BATCH) {
         let mut command = redis::cmd("MGET");
@@ -86,8 +94,8 @@ pub async fn missing(
         }
         let answered = command.query_async::<Vec<Option<u64>>>(&mut connection);
         let values = match tokio::time::timeout(ANSWER_BOUND * 10, answered).await {
-            Ok(values) => values.map_err(failed)?,
-            Err(_elapsed) => return Err(too_late(address)),
+            Ok(values) => values?,
+            Err(elapsed) => return Err(io::Error::from(elapsed).into()),
         };
         let lost = batch
             .iter()
@@ -97,14 +105,6 @@ pub async fn missing(
         missing.extend(lost);
     }
     Ok(missing)
-}
-
-fn too_late(address: SocketAddr) -> BenchError {
-    BenchError::TooLate {
-        what: "reading back what was acknowledged".to_owned(),
-        bound: ANSWER_BOUND * 10,
-        last: format!("{address} does not answer"),
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! Configurations of Tenure's servers and agents.
+//! Configurations of Tenure's servers and agents, and of redis-server.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 /// The service that is failed over.
 pub const SERVICE: &str = "redis-server";
-const CLUSTER: &str = "bench";
+const CLUSTER: &str = "failover";
 
 /// The configuration of the server at this place in the lists.
+#[must_use]
 pub fn server(at: usize, api: &[SocketAddr], raft: &[SocketAddr], data: &Path) -> String {
     let mut text = format!(
         "cluster = \"{CLUSTER}\"\nserver = {}\ndata_dir = {:?}\n\n[raft]\nlisten = \"{}\"\n\n[api]\nlisten = \"{}\"\n",
@@ -26,28 +27,66 @@ pub fn server(at: usize, api: &[SocketAddr], raft: &[SocketAddr], data: &Path) -
 }
 
 /// The name of the node at this place.
+#[must_use]
 pub fn node_name(at: usize) -> String {
     format!("node-{at}")
 }
 
-/// The configuration of the agent of the node at this place: where it answers checks and pledges, and where the
-/// node's redis-server is.
+/// Where the agent of a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Listens {
+    /// For load balancers' checks.
+    pub checks: SocketAddr,
+    /// For primaries that ask for a pledge.
+    pub pledges: SocketAddr,
+}
+
+/// The configuration of the agent of the node at this place, with the node's instances: service, and where its
+/// redis-server is.
+#[must_use]
 pub fn agent(
     at: usize,
     servers: &[SocketAddr],
     state: &Path,
-    checks: SocketAddr,
-    pledges: SocketAddr,
-    redis: SocketAddr,
+    listens: Listens,
+    instances: &[(String, SocketAddr)],
 ) -> String {
     let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    format!(
+    let mut text = format!(
         "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"{}\"\nstate_dir = {:?}\n\
-         listen = \"{checks}\"\n\n[pledge]\nlisten = \"{pledges}\"\n\n\
-         [[services]]\nname = \"{SERVICE}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\non_stop = \"leave\"\n",
+         listen = \"{}\"\n\n[pledge]\nlisten = \"{}\"\n",
         node_name(at),
-        state.display().to_string()
-    )
+        state.display().to_string(),
+        listens.checks,
+        listens.pledges
+    );
+    for (service, redis) in instances {
+        text.push_str(&format!(
+            "\n[[services]]\nname = \"{service}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\non_stop = \"leave\"\n"
+        ));
+    }
+    text
+}
+
+/// The configuration of an empty redis-server, with `settings` added; its data go to `dir`.
+#[must_use]
+pub fn redis(
+    address: SocketAddr,
+    dir: &Path,
+    replica_of: Option<SocketAddr>,
+    settings: &str,
+) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let dir = dir.display();
+    let mut text = format!(
+        "bind {ip}\nport {port}\nprotected-mode no\ndir \"{dir}\"\ndbfilename \"{port}.rdb\"\n\
+         save \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-backlog-size 16mb\n"
+    );
+    if let Some(primary) = replica_of {
+        text.push_str(&format!("replicaof {} {}\n", primary.ip(), primary.port()));
+    }
+    text.push_str(settings);
+    text
 }
 
 #[cfg(test)]
@@ -70,7 +109,16 @@ mod tests {
 
     #[test]
     fn an_agent_accepts_its_configuration() {
-        let text = agent(0, &[at(1)], Path::new("/state"), at(2), at(3), at(4));
+        let text = agent(
+            0,
+            &[at(1)],
+            Path::new("/state"),
+            Listens {
+                checks: at(2),
+                pledges: at(3),
+            },
+            &[(SERVICE.to_owned(), at(4)), ("other".to_owned(), at(5))],
+        );
         let config = tenure_agent::Config::parse(Path::new("a.toml"), &text);
         config.unwrap_or_else(|error| panic!("{error}"));
     }

@@ -12,6 +12,7 @@ pub struct Moment(u64);
 
 impl Moment {
     /// Now.
+    #[must_use]
     pub fn now() -> Self {
         let time = clock_gettime(ClockId::Monotonic);
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
@@ -20,12 +21,14 @@ impl Moment {
     }
 
     /// So much later.
+    #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
     /// So much earlier.
+    #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(micros))
@@ -33,6 +36,7 @@ impl Moment {
 
     /// Milliseconds from `earlier` to this one; negative when it was not earlier.
     #[expect(clippy::cast_precision_loss, reason = "spans of hours at most")]
+    #[must_use]
     pub fn ms_since(self, earlier: Self) -> f64 {
         let later = self.0.saturating_sub(earlier.0) as f64;
         let before = earlier.0.saturating_sub(self.0) as f64;

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::moment::Moment;
-use crate::writer::{Outcome, acknowledged};
+use super::moment::Moment;
+use super::writer::{Outcome, acknowledged};
 
 /// One acknowledged write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
+    /// The number of the write.
     pub number: u64,
+    /// When it was acknowledged.
     pub at: Moment,
+    /// Where.
     pub by: SocketAddr,
 }
 
@@ -33,6 +36,7 @@ pub struct Trace {
 impl Trace {
     /// The longest time between two acknowledgements, of those of which a part lies between `from` and `until`; in
     /// milliseconds. The time from the last one until `until` counts too.
+    #[must_use]
     pub fn longest_gap_ms(&self, from: Moment, until: Moment) -> f64 {
         let mut longest: f64 = 0.0;
         let mut last = None;
@@ -51,6 +55,7 @@ impl Trace {
 
     /// How often another primary acknowledged than the one before, from `since` on. The late answer to a write that
     /// was tried again elsewhere is no change.
+    #[must_use]
     pub fn changes_since(&self, since: Moment) -> usize {
         let mut changes = 0;
         let mut last: Option<&Ack> = None;
@@ -67,6 +72,7 @@ impl Trace {
 
     /// Of writes that were acknowledged and lost: how many, when and by whom the first and the last of them were
     /// acknowledged, and who acknowledged all the others. None when nothing was lost.
+    #[must_use]
     pub fn account_of(&self, lost: &BTreeSet<u64>, signal: Moment) -> Option<String> {
         let mut gone = self.acks.iter().filter(|ack| lost.contains(&ack.number));
         let first = gone.next()?;
@@ -90,6 +96,7 @@ impl Trace {
     }
 
     /// How often which error was answered from `from` on.
+    #[must_use]
     pub fn refusals_since(&self, from: Moment) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (at, code) in &self.refused {
@@ -111,6 +118,7 @@ pub struct Shared {
 
 impl Shared {
     /// An empty trace; `news` changes with every acknowledgement.
+    #[must_use]
     pub fn new(news: Arc<watch::Sender<u64>>) -> Self {
         Self {
             trace: Arc::default(),
@@ -135,6 +143,7 @@ impl Shared {
     }
 
     /// The first acknowledgement after `since` by another than `old`.
+    #[must_use]
     pub fn first_elsewhere(&self, since: Moment, old: SocketAddr) -> Option<Ack> {
         let trace = self.lock();
         let latest = trace.acks.iter().rev().take_while(|ack| ack.at > since);
@@ -142,6 +151,7 @@ impl Shared {
     }
 
     /// What was seen so far.
+    #[must_use]
     pub fn seen(&self) -> Trace {
         self.lock().clone()
     }

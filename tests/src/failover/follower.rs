@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tenure_client::core::ServiceName;
+use tenure_client::{Client, Error, Follow};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::moment::Moment;
+use super::moment::Moment;
 
 /// Whom the system last named as primary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +32,39 @@ pub struct Follower {
 
 impl Follower {
     /// A follower that is told by `tasks`.
+    #[must_use]
     pub fn new(named: watch::Receiver<Named>, doubt: Arc<Notify>, tasks: JoinSet<()>) -> Self {
         Self {
             named,
             doubt,
             _tasks: tasks,
         }
+    }
+
+    /// A follower of what Tenure tells of a service.
+    ///
+    /// # Errors
+    /// No server answers. A retry is safe.
+    pub async fn of(client: &Client, service: &ServiceName) -> Result<Self, Error> {
+        let follow = client.follow(service.clone()).await?;
+        let (teller, named) = watch::channel(Named {
+            address: address_of(&follow),
+            at: Moment::now(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pass_on(follow, teller));
+        Ok(Self::new(named, Arc::new(Notify::new()), tasks))
+    }
+}
+
+fn address_of(follow: &Follow) -> Option<SocketAddr> {
+    follow.current()?.endpoint.as_str().parse().ok()
+}
+
+/// Tells who serves, until there is nothing more to hear.
+async fn pass_on(mut follow: Follow, teller: watch::Sender<Named>) {
+    while follow.changed().await.is_ok() {
+        tell(&teller, address_of(&follow));
     }
 }
 
