@@ -167,6 +167,12 @@ impl Instance {
                 let result = Err(why);
                 return self.around.tell(News::Done { action, result }).await;
             }
+            if order.run != 0 && order.run != self.around.seen.run {
+                let why =
+                    "another process has taken the place of the one that it was for".to_owned();
+                let result = Err(why);
+                return self.around.tell(News::Done { action, result }).await;
+            }
             let preemptible = !order.is_fence();
             let began = Instant::now();
             let around = &mut self.around;

@@ -14,6 +14,8 @@ pub(crate) struct Order {
     pub(crate) what: Action,
     /// Not to be begun from this moment on: what would allow it is over then.
     pub(crate) until: Option<Moment>,
+    /// The process that it is for; 0: whichever is there.
+    pub(crate) run: u64,
 }
 
 impl Order {

@@ -165,8 +165,21 @@ impl Carrier {
     }
 
     fn order(&self, service: &ServiceName, action: u64, what: Action) {
+        let kept = self.hands.kept.services.get(service);
+        // One that was started anew may have lost what it was chosen for.
+        let run = match &what {
+            Action::Promote { .. } => kept.map_or(0, |kept| kept.run),
+            Action::Follow { .. }
+            | Action::Fence { .. }
+            | Action::Detach
+            | Action::Quiesce { .. }
+            | Action::Resume
+            | Action::Permit { .. }
+            | Action::Measure
+            | Action::Probe { .. } => 0,
+        };
         let until = match &what {
-            Action::Promote { .. } | Action::Resume => Some(self.authority(service)),
+            Action::Promote { .. } | Action::Resume => Some(authority(kept)),
             Action::Follow { .. }
             | Action::Fence { .. }
             | Action::Detach
@@ -180,14 +193,9 @@ impl Carrier {
                 action,
                 what,
                 until,
+                run,
             });
         }
-    }
-
-    /// Until when the instance may take writes, as the latest record says.
-    fn authority(&self, service: &ServiceName) -> Moment {
-        let kept = self.hands.kept.services.get(service);
-        kept.map_or(Moment(0), |kept| kept.leased_until)
     }
 
     fn ask(&mut self, request: u64, from: NodeId, agent: Endpoint, what: PledgeRequest) {
@@ -217,6 +225,11 @@ impl Carrier {
             let _ended = answer.send(answered).await;
         });
     }
+}
+
+/// Until when the instance may take writes, as the latest record says.
+fn authority(kept: Option<&KeptService>) -> Moment {
+    kept.map_or(Moment(0), |kept| kept.leased_until)
 }
 
 /// Whether two records differ in nothing but that leases last longer by the later one.

@@ -247,8 +247,19 @@ async fn a_full_disk_stops_no_primary_that_is_granted_to() {
 #[tokio::test]
 async fn an_order_that_is_overtaken_by_the_clock_is_not_begun() {
     let rig = Rig::start(Setup::default());
-    let why = rig.order_too_late(Moment(1)).await.unwrap_err();
+    let why = rig.order(Moment(1), 1).await.unwrap_err();
     assert!(why.contains("was over"), "{why}");
     assert_eq!(rig.actions(), []);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_for_a_process_that_is_no_more_is_not_begun() {
+    let rig = Rig::start(Setup::default());
+    let late = clock::now().after(Millis(60_000));
+    let why = rig.order(late, 2).await.unwrap_err();
+    assert!(why.contains("another process"), "{why}");
+    assert_eq!(rig.actions(), []);
+    rig.order(late, 1).await.expect("it is the one");
     rig.stop().await;
 }

@@ -67,6 +67,27 @@ async fn promotion_follows_the_policy_and_may_be_repeated() {
     assert!(client.ask(&["SET", "a", "1"]).is("OK"));
 }
 
+/// What is decided on is what was seen: a process that came since may have lost what it was chosen for.
+#[tokio::test]
+async fn one_that_was_started_anew_is_not_promoted_or_measured_before_it_was_seen() {
+    let Group {
+        mut servers,
+        mut drivers,
+    } = Group::start(2, PLAIN).await;
+    let (server, driver) = (&mut servers[1], &mut drivers[1]);
+    server.kill();
+    server.launch();
+    for action in [promotion(2), Action::Measure, Action::Detach, promotion(2)] {
+        let why = driver.act(action).await.unwrap_err();
+        assert!(why.retry_helps());
+        assert!(why.to_string().contains("started anew"), "{why}");
+    }
+    // Once it was seen, whoever decides knows of it.
+    let seen = driver.observe().await.role;
+    assert_eq!(seen, Observed::Following { linked: false });
+    assert_eq!(driver.act(promotion(2)).await, Ok(Feat::Done));
+}
+
 #[tokio::test]
 async fn detached_replicas_keep_their_place_and_the_second_resumes_at_the_first() {
     let group = Group::start(3, PLAIN).await;

@@ -51,6 +51,21 @@ impl Acting {
         self.ask_on(line, pipe, within).await
     }
 
+    /// Asks on the connection on which the latest question was answered, and on no other: it is the same
+    /// process that answers.
+    pub(super) async fn ask_the_same(
+        &mut self,
+        pipe: &Pipeline,
+        within: Duration,
+    ) -> Result<Vec<Value>, Trouble> {
+        match self.line.take() {
+            Some(line) => self.ask_on(line, pipe, within).await,
+            None => Err(Trouble::Unreachable(
+                "the connection has ended meanwhile".to_owned(),
+            )),
+        }
+    }
+
     async fn ask_on(
         &mut self,
         mut line: Line,

@@ -15,7 +15,8 @@
 //! * Its configuration file is made to say that it comes up so (unless `on_restart = "leave"`): whoever
 //!   starts it again gets an instance that serves nobody before it is told to.
 //! * A run of the program that the driver has not seen before is a process that went and came: it is
-//!   fenced before anything else is said of it.
+//!   fenced before anything else is said of it. Nothing is promoted, and no position of a replica is told,
+//!   but of the run that was seen last: one that came since may have lost what it had acknowledged.
 //!
 //! The user that the agent logs in as needs: `+info +role +ping +exists +config|get +config|set +replicaof
 //! +client|pause +client|unpause +client|list +client|kill +script|kill +function|kill +psync +set
@@ -167,6 +168,20 @@ impl Redis {
         let what = words.last().copied().unwrap_or("?");
         let within = self.settings.answer_within;
         match self.acting.ask(&self.dial, pipe, within).await {
+            Ok(values) => Ok(Answers::new(words, values)),
+            Err(trouble) => Err(trouble.about(&self.dial.endpoint, what)),
+        }
+    }
+
+    /// Asks the process that answered last, and no other.
+    async fn told_the_same(
+        &mut self,
+        words: &'static [&'static str],
+        pipe: &Pipeline,
+    ) -> Result<Answers, DriverError> {
+        let what = words.last().copied().unwrap_or("?");
+        let within = self.settings.answer_within;
+        match self.acting.ask_the_same(pipe, within).await {
             Ok(values) => Ok(Answers::new(words, values)),
             Err(trouble) => Err(trouble.about(&self.dial.endpoint, what)),
         }

@@ -8,7 +8,7 @@ use tenure_core::{Endpoint, Epoch, Millis};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{Answers, text};
-use super::info::Replication;
+use super::info::{Process, Replication};
 use super::{DriverError, Given, NOWHERE, Redis};
 
 /// How long the primary may take to answer whether it is there.
@@ -30,6 +30,7 @@ impl Redis {
             "CLIENT UNPAUSE",
             "ROLE",
         ];
+        self.is_as_seen().await?;
         // Whoever may be attached is said anew to each primary.
         self.permits = None;
         self.saving.forget();
@@ -39,7 +40,7 @@ impl Redis {
         pipe.cmd("REPLICAOF").arg("NO").arg("ONE");
         pipe.cmd("CLIENT").arg("UNPAUSE");
         pipe.cmd("ROLE");
-        let answers = self.told(WORDS, &pipe).await?;
+        let answers = self.told_the_same(WORDS, &pipe).await?;
         answers.all_done()?;
         let role = answers.get(4)?.as_sequence().and_then(<[Value]>::first);
         let role = role.and_then(text);
@@ -68,12 +69,8 @@ impl Redis {
     }
 
     pub(super) async fn detach(&mut self) -> Result<Feat, DriverError> {
-        const ASKED: &[&str] = &["INFO replication"];
         const WORDS: &[&str] = &["REPLICAOF nowhere", "INFO replication"];
-        let mut pipe = Pipeline::new();
-        pipe.cmd("INFO").arg("replication");
-        let answers = self.told(ASKED, &pipe).await?;
-        let own = replication(&answers, 0)?;
+        let own = self.is_as_seen().await?;
         // A primary follows nobody; as a replica of nowhere it would look like one that may discard.
         if own.upstream.is_none() {
             return Ok(Feat::At(own.position(self.was_primary())));
@@ -81,7 +78,7 @@ impl Redis {
         let mut pipe = Pipeline::new();
         pipe.cmd("REPLICAOF").arg(NOWHERE.0).arg(NOWHERE.1);
         pipe.cmd("INFO").arg("replication");
-        let answers = self.told(WORDS, &pipe).await?;
+        let answers = self.told_the_same(WORDS, &pipe).await?;
         answers.all_done()?;
         Ok(Feat::At(
             replication(&answers, 1)?.position(self.was_primary()),
@@ -118,12 +115,25 @@ impl Redis {
     }
 
     pub(super) async fn measure(&mut self) -> Result<Feat, DriverError> {
+        let own = self.is_as_seen().await?;
+        Ok(Feat::At(own.position(self.was_primary())))
+    }
+
+    /// Makes sure that the process is the one that was seen last, and says how far it has got.
+    async fn is_as_seen(&mut self) -> Result<Replication, DriverError> {
+        const WORDS: &[&str] = &["INFO server", "INFO replication"];
         let mut pipe = Pipeline::new();
+        pipe.cmd("INFO").arg("server");
         pipe.cmd("INFO").arg("replication");
-        let answers = self.told(&["INFO replication"], &pipe).await?;
-        Ok(Feat::At(
-            replication(&answers, 0)?.position(self.was_primary()),
-        ))
+        let answers = self.told(WORDS, &pipe).await?;
+        let there = Process::read(&answers.text(0)?).run;
+        match &self.run {
+            Some(seen) if *seen != there => Err(DriverError::Refused {
+                what: "to go by what was seen of the process".to_owned(),
+                answer: format!("it was run {seen}, and now run {there} answers, started anew"),
+            }),
+            Some(_) | None => replication(&answers, 1),
+        }
     }
 
     /// Whether the primary answers. A process that was stopped still accepts connections, so only an

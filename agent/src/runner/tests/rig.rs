@@ -314,14 +314,18 @@ impl Rig {
         left.expect("it leaves").unwrap();
     }
 
-    /// Has the instance's task told to promote, by an authority that ended at that moment.
-    pub(super) async fn order_too_late(&self, until: Moment) -> Result<Feat, String> {
+    /// Has the instance's task told to promote, by an authority that ends at that moment, a process that was
+    /// seen as that run.
+    pub(super) async fn order(&self, until: Moment, run: u64) -> Result<Feat, String> {
         let (tell, mut told) = mpsc::channel(64);
         let (_set_pace, paced) = watch::channel(Millis(1_000));
         let slot = Arc::new(Slot::default());
         let driver = Box::new(self.store.clone());
         let instance = Instance::new(service(), driver, slot.clone(), tell, paced);
         let task = tokio::spawn(instance.run());
+        let first_look =
+            async { while !matches!(told.recv().await.unwrap().what, News::Seen(_)) {} };
+        timeout(BOUND, first_look).await.expect("it looks first");
         slot.put(Order {
             action: 1,
             what: Action::Promote {
@@ -330,6 +334,7 @@ impl Rig {
                 strict: false,
             },
             until: Some(until),
+            run,
         });
         let result = async {
             loop {
