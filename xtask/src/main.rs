@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::stage::Failure;
-use xtask::{gate, hygiene, long, policy};
+use xtask::{gate, hygiene, long, planted, policy};
 
 /// The gate of Tenure, and the checks that take too long for it.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ enum Chore {
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
     BenchFailover(long::BenchFailover),
+    /// Safety bugs put into a copy of the core: which check finds each, after how many seeds.
+    Planted(planted::Planted),
     /// The dependency policy in full, with cargo-deny.
     Deps,
 }
@@ -57,6 +59,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::PowerLoss(power_loss) => power_loss.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
+        Chore::Planted(planted) => planted.run(),
         Chore::Deps => policy::check(),
     }
 }
