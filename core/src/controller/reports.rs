@@ -140,7 +140,18 @@ impl Leading {
         };
         let lease = lease.plus(if overdue { heartbeat } else { Millis(0) });
         let silent = look.now.since(known.heard_at.max(self.authority.listening));
-        silent >= lease::cautious(lease, automation.drift_permille)
+        let over = |span| silent >= lease::cautious(span, automation.drift_permille);
+        over(lease) && (!self.answers_replicas(look, instance) || over(automation.agent_grace))
+    }
+
+    /// Whether this is the primary and its replicas' agents are answered by it: what is silent is its agent, and nobody is
+    /// sent away from it within the agent's grace.
+    fn answers_replicas(&self, look: Look<'_>, instance: &Instance) -> bool {
+        let view = View::of(look, &instance.service);
+        view.is_some_and(|view| {
+            let primary = view.assignment.primary.map(|primary| primary.node);
+            primary == Some(instance.node) && !self.witnesses(look, &view).0.is_empty()
+        })
     }
 
     /// Completes the receipt once the new primary says that it serves.

@@ -257,7 +257,7 @@ impl Leading {
     }
 
     /// The names of the nodes whose replicas are answered by the primary, and of those whose are not.
-    fn witnesses(&self, look: Look<'_>, view: &View<'_>) -> (Vec<String>, Vec<String>) {
+    pub(super) fn witnesses(&self, look: Look<'_>, view: &View<'_>) -> (Vec<String>, Vec<String>) {
         let (mut sees, mut blind) = (Vec::new(), Vec::new());
         for instance in view.others() {
             let known = self.heard(look, instance.node);

@@ -1,8 +1,10 @@
 //! The evidence table: what is seen of a primary, and what is done about it.
 
 use super::{begun, done, seamless, world};
-use crate::failover::world::{Place, Setup, World};
-use tenure_core::{Cause, Completeness, FenceProof, LossPolicy, Millis, Phase};
+use crate::failover::world::{Place, Setup, World, service};
+use tenure_core::{
+    Cause, Completeness, Epoch, FenceProof, LossPolicy, Millis, NodeId, Phase, Role,
+};
 
 #[test]
 fn a_primary_that_exits_is_replaced_within_a_blink() {
@@ -84,6 +86,15 @@ fn an_agent_that_is_killed_has_its_grace() {
     assert_eq!(world.epoch(), 1);
     let held = world.held().unwrap();
     assert!(held.to_string().contains("answers n2, n3"), "{held}");
+    let told = |world: &World| {
+        world
+            .state
+            .instances(&service())
+            .find(|it| it.node == NodeId(1))
+            .and_then(|it| it.report.role)
+    };
+    let role = Some((Role::Primary, Epoch(1)));
+    assert_eq!(told(&world), role, "clients are not sent away");
     seamless(&world);
     world.start_agent(1);
     world.run(Millis(2_000));
