@@ -7,6 +7,10 @@
 
 #[path = "namespaces/cuts.rs"]
 mod cuts;
+#[path = "namespaces/losses.rs"]
+mod losses;
+#[path = "namespaces/stress.rs"]
+mod stress;
 #[path = "namespaces/traffic.rs"]
 mod traffic;
 #[path = "namespaces/trial.rs"]

@@ -6,13 +6,11 @@ use tenure_core::{Cause, FenceProof};
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::network::Place;
 
-use super::traffic::{Beside, Traffic};
+use super::traffic::{Beside, NO_GAP_MS, Traffic};
 use super::trial::{NODES, SERVERS, Trial, Wanted, nodes, run, servers};
 
 /// The default lease of one second, twice: for a fence that was late because the machine was busy.
 const FENCED_BY: Duration = Duration::from_secs(2);
-/// No writer may notice anything.
-const NO_GAP_MS: f64 = 500.0;
 
 #[test]
 fn a_primary_cut_off_from_everybody_is_replaced_and_acknowledges_nothing_more() {

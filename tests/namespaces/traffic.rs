@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 
 use super::trial::{BOUND, SERVERS, Trial};
 
+/// In milliseconds: no writer may notice anything.
+pub const NO_GAP_MS: f64 = 500.0;
 const WAIT: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_millis(2);
 
@@ -214,4 +216,12 @@ async fn nothing_is_lost(trial: &Trial, service: &ServiceName, prefix: &str, tra
         "{service}: {} acknowledged to {prefix}, all are there",
         keys.len()
     );
+}
+
+/// A number that the environment names, if it does.
+pub fn from_env(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse().ok();
+    assert!(number.is_some(), "{name} = {text:?} is no number");
+    number
 }
