@@ -50,6 +50,17 @@ impl Assignment {
         all.filter(move |node| Some(*node) != primary)
     }
 
+    /// The same members, of whom the primary alone is known to have everything: what had been acknowledged by
+    /// other rules has to reach the others first.
+    pub(crate) fn stated_anew(&self) -> Self {
+        let primary = self.primary.map(|primary| primary.node);
+        Self {
+            in_sync: primary.into_iter().collect(),
+            syncing: self.acknowledgers().collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether the most advanced of those heard from holds every acknowledged write, when they have
     /// said how far they have got after the primary was fenced.
     ///

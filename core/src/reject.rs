@@ -102,6 +102,8 @@ codes! {
     NotFenced = 29, "is not proven to be fenced";
     /// Those heard from do not prove that nothing acknowledged is missing.
     NotProven = 30, "is not proven to hold every acknowledged write";
+    /// Agents speak of the service: who is primary and who acknowledges is decided with them, not beside them.
+    KeptByAgents = 31, "is kept by agents";
 }
 
 /// Committed, but nothing changed: the reason, with the values that disagree.

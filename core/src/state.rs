@@ -94,6 +94,13 @@ impl State {
         self.instances.get(service)?.get(&node)
     }
 
+    /// Whether agents speak of a service: from feature level 2 on they alone report roles, and what they hold
+    /// is known to the leader only.
+    pub(crate) fn is_kept_by_agents(&self, service: &ServiceName) -> bool {
+        let mut instances = self.instances(service);
+        self.settings.feature_level >= 2 && instances.any(|it| it.report.role.is_some())
+    }
+
     /// How many instances there are of all services.
     #[must_use]
     pub fn instance_count(&self) -> usize {

@@ -3,7 +3,7 @@
 use crate::fixture::*;
 use tenure_core::{
     Assignment, Command, Created, Epoch, Instance, Kind, Lifecycle, Loss, NodeId, Outcome, PinKind,
-    Policy, RejectCode, Revision, limits::IN_SYNC_MAX,
+    Policy, RejectCode, Report, Revision, Role, limits::IN_SYNC_MAX,
 };
 
 use Expect::{Changes, Nothing, Rejects};
@@ -25,6 +25,38 @@ fn now(world: &World, name: &str) -> Assignment {
 
 fn in_sync(nodes: &[u64]) -> std::collections::BTreeSet<NodeId> {
     nodes.iter().copied().map(NodeId).collect()
+}
+
+/// Three with instances, of which the primary says that it serves.
+fn serving(mut world: World) -> World {
+    let member = now(&world, "sql").primary.expect("it has one");
+    let said = Report {
+        role: Some((Role::Primary, Epoch(1))),
+        ..Report::default()
+    };
+    world.must(report("sql", member, None, said));
+    world
+}
+
+/// From level 2 on agents report roles, and hold what only the leader knows of.
+#[test]
+fn what_rests_on_no_proof_has_no_place_beside_agents() {
+    let commands = |world: &World| {
+        let at = world.at_assignment("sql");
+        [set_in_sync("sql", 1, at, &[1]), set_primary("sql", 2, 1)]
+    };
+    for which in 0..2 {
+        let mut world = serving(World::small());
+        let [first, second] = commands(&world);
+        world.must(if which == 0 { first } else { second });
+        let mut world = serving(risen());
+        for command in commands(&world) {
+            let Outcome::Rejected(reject) = world.apply(command).outcome else {
+                panic!("agents keep it");
+            };
+            assert_eq!(reject.code, RejectCode::KeptByAgents);
+        }
+    }
 }
 
 #[test]

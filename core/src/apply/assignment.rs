@@ -59,6 +59,13 @@ fn set_primary(
         ));
     }
     let first = now.primary.is_none();
+    if !first {
+        beside_agents(
+            change,
+            name,
+            "move its primary with `switchover` or `failover`",
+        )?;
+    }
     let complete = first || now.in_sync.contains(&node.id);
     if !complete {
         allow_loss(change, name, &node, accept_loss)?;
@@ -85,6 +92,17 @@ fn set_primary(
     };
     change.put(Record::Assignment(Arc::new(next)));
     Ok(Some(Created::Epoch(epoch)))
+}
+
+/// Promises 1 and 3: the old primary holds a lease, and the members acknowledge, until their agents have been
+/// told otherwise. So what rests on no proof is no way to change a service of which an agent speaks.
+fn beside_agents(change: &Change<'_>, name: &ServiceName, instead: &str) -> Result<(), Reject> {
+    if change.state.is_kept_by_agents(name) {
+        return Err(
+            Reject::new(RejectCode::KeptByAgents, format!("service {name}")).detail(instead),
+        );
+    }
+    Ok(())
 }
 
 pub(super) fn may_be_primary(
@@ -148,6 +166,7 @@ fn set_in_sync(
         );
     }
     unchanged(&Key::Assignment(name.clone()), expected, now.modified)?;
+    beside_agents(change, name, "its members follow what the agents report")?;
     if in_sync.len() > IN_SYNC_MAX {
         return Err(
             Reject::new(RejectCode::LimitReached, format!("in-sync set of {name}"))

@@ -125,7 +125,9 @@ fn remove(
             )
             .detail("make another one primary first"));
         }
-        leave_in_sync_set(change, &assignment, node.id);
+        if assignment.in_sync.contains(&node.id) || assignment.syncing.contains(&node.id) {
+            leave_members(change, &assignment, node.id);
+        }
     }
     change.delete(&Key::Instance(name.clone(), node.id));
     Ok(None)
@@ -162,13 +164,18 @@ fn take_report(
     Ok(None)
 }
 
-fn leave_in_sync_set(change: &mut Change<'_>, now: &Assignment, node: NodeId) {
-    let mut next = now.clone();
-    let was_in_sync = next.in_sync.remove(&node);
-    if next.syncing.remove(&node) || was_in_sync {
-        next.modified = change.revision;
-        change.put(Record::Assignment(Arc::new(next)));
-    }
+/// What the one that leaves has acknowledged may be on the primary alone besides: where agents keep the
+/// service, the others count again once they have all that the primary had after it was detached.
+fn leave_members(change: &mut Change<'_>, now: &Assignment, node: NodeId) {
+    let mut next = if change.state.is_kept_by_agents(&now.service) {
+        now.stated_anew()
+    } else {
+        now.clone()
+    };
+    next.in_sync.remove(&node);
+    next.syncing.remove(&node);
+    next.modified = change.revision;
+    change.put(Record::Assignment(Arc::new(next)));
 }
 
 pub(super) fn instance(

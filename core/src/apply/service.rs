@@ -75,6 +75,9 @@ fn update(
     }
     check(name, &policy)?;
     if policy != now.policy {
+        if acks_of(&policy) > acks_of(&now.policy) {
+            state_members_anew(change, name);
+        }
         let next = Service {
             policy,
             modified: change.revision,
@@ -83,6 +86,27 @@ fn update(
         change.put(Record::Service(Arc::new(next)));
     }
     Ok(None)
+}
+
+fn acks_of(policy: &Policy) -> u32 {
+    match policy {
+        Policy::Primary(policy) => policy.write_acks,
+        Policy::Peers(_) | Policy::Copies(_) => 0,
+    }
+}
+
+/// Promise 3: what was acknowledged while fewer had to may be on fewer than the new number says.
+fn state_members_anew(change: &mut Change<'_>, name: &ServiceName) {
+    let Some(now) = change.state.assignment(name).cloned() else {
+        return;
+    };
+    if now.primary.is_some() && change.state.is_kept_by_agents(name) {
+        let next = Assignment {
+            modified: change.revision,
+            ..now.stated_anew()
+        };
+        change.put(Record::Assignment(Arc::new(next)));
+    }
 }
 
 /// Takes the last instance, the primary, along. The assignment stays, vacant, with its epoch: a

@@ -21,6 +21,9 @@ pub(super) struct Course {
     pub(super) last: Option<(Epoch, Position)>,
     /// Since when members are silent, or behind.
     pub(super) unfit_since: BTreeMap<NodeId, Moment>,
+    /// The revision by which the members are stated as they are, and the latest grant to anybody when this
+    /// leader first saw it.
+    pub(super) stated: Option<(Revision, u64)>,
     /// How far each syncing member has to get to be in sync, and by which revision of the assignment.
     pub(super) goals: BTreeMap<NodeId, (Revision, Position)>,
     /// Members that were started anew, and are not known to have again what they had acknowledged; with
@@ -143,6 +146,7 @@ impl Course {
             confirming: None,
             last: None,
             unfit_since: BTreeMap::new(),
+            stated: None,
             goals: BTreeMap::new(),
             anew: BTreeMap::new(),
             detached: None,

@@ -109,6 +109,11 @@ impl Leading {
             syncing,
             ..
         } = view.assignment;
+        let latest = self.latest_number();
+        course.stated = course
+            .stated
+            .filter(|(by, _)| by == modified)
+            .or(Some((*modified, latest)));
         let counts: BTreeSet<NodeId> = view.assignment.acknowledgers().collect();
         course.anew.retain(|node, _| counts.contains(node));
         let anew = course.anew.keys().copied();
@@ -136,8 +141,10 @@ impl Leading {
         }
     }
 
-    /// How far the primary had got by its latest word. To a member that was started anew only a word counts
-    /// that was sent after the member was heard to follow again: what it had acknowledged before is in that.
+    /// How far the primary had got by its latest word, if that was sent after the members were stated as they
+    /// are and nobody else may acknowledge: whatever was acknowledged by an earlier reckoning is in it. To a member that was started anew only a
+    /// word counts that was sent after the member was heard to follow again: what it had acknowledged before is
+    /// in that.
     fn word_of_primary(
         &self,
         view: &View<'_>,
@@ -148,14 +155,16 @@ impl Leading {
         if *of != view.assignment.epoch {
             return None;
         }
-        if let Some(since) = course.anew.get_mut(&node) {
-            let since = *since.get_or_insert(self.latest_number());
-            let primary = self.members.member(view.assignment.primary?)?;
-            if primary.beat.heard <= (self.term, since) {
-                return None;
-            }
-        }
-        Some(at.clone())
+        let (_, stated) = course.stated?;
+        let since = match course.anew.get_mut(&node) {
+            Some(since) => stated.max(*since.get_or_insert(self.latest_number())),
+            None => stated,
+        };
+        let primary = self.members.member(view.assignment.primary?)?;
+        let permits = &primary.sign(view.name)?.permits;
+        let member = |node: &NodeId| view.assignment.acknowledgers().any(|it| it == *node);
+        let alone = !permits.is_empty() && permits.iter().all(member);
+        (alone && primary.beat.heard > (self.term, since)).then(|| at.clone())
     }
 
     fn has_caught_up(

@@ -128,6 +128,37 @@ fn what_it_has_to_reach_is_looked_at_anew_when_the_members_change() {
     assert_eq!(of.stated(), Some((nodes(&[1, 3]), nodes(&[2]))));
 }
 
+/// What was acknowledged by an earlier reckoning is in no word from before the present one.
+#[test]
+fn a_word_from_before_the_members_were_stated_is_nothing_to_reach() {
+    let mut of = Reckoning::new(&[1, 2], &[3]);
+    of.heard = 0;
+    for at in [100, 200] {
+        of.primary(at, &[2, 3]);
+        of.replica(3, at);
+    }
+    assert_eq!(of.stated(), None);
+    of.heard = u64::MAX;
+    of.primary(300, &[2, 3]);
+    of.replica(3, 300);
+    assert_eq!(of.stated(), Some((nodes(&[1, 2, 3]), nodes(&[]))));
+}
+
+/// One that is no member any more, and not detached yet, acknowledges what nobody who counts has.
+#[test]
+fn a_word_counts_only_when_nobody_but_members_may_acknowledge() {
+    let mut of = Reckoning::new(&[1], &[3]);
+    for (at, permits) in [(100, &[2, 3][..]), (200, &[2, 3]), (300, &[])] {
+        of.primary(at, permits);
+        of.replica(3, at);
+        // n2 is let in again as soon as it is heard; here it is not.
+        assert_eq!(of.stated(), None);
+    }
+    of.primary(400, &[3]);
+    of.replica(3, 400);
+    assert_eq!(of.stated(), Some((nodes(&[1, 3]), nodes(&[]))));
+}
+
 /// Five seconds without n3.
 fn without_n3(of: &mut Reckoning) {
     let mut at = 100;

@@ -2,7 +2,7 @@
 
 use super::{begun, done, seamless, world};
 use crate::failover::world::{Place, Setup, World};
-use tenure_core::{Automation, Cause, ControlLoss, LossPolicy, Millis, Outcome};
+use tenure_core::{Automation, Cause, ControlLoss, LossPolicy, Millis, Outcome, RejectCode};
 
 fn fencing(seed: u64) -> Setup {
     let mut setup = Setup::new(seed, LossPolicy::Never);
@@ -33,46 +33,18 @@ fn a_new_leader_judges_nobody_before_it_has_listened() {
     done(world);
 }
 
+/// What rests on no proof has no place beside agents: the one named would serve while n1 holds its lease.
 #[test]
-fn a_new_leader_grants_nothing_while_an_earlier_grant_may_run() {
+fn a_primary_cannot_be_named_beside_the_agents() {
     let mut world = begun(&fencing(41));
-    // The log says that n2 is primary, and n1 has not heard of it: it holds until its lease is over.
-    world.isolate(1);
-    assert!(matches!(world.set_primary(2, false), Outcome::Done(_)));
-    world.kill_server(1);
-    world.run_until(Millis(500), |world| is_elected(world, 2));
-    assert!(world.believes(1, 0).is_some(), "its lease still runs");
-    let took = world.run_until(Millis(3_000), |world| world.moved_to(2));
-    assert!(took > Millis(1_000), "{took}");
-    world.mend();
-    world.run_until(Millis(3_000), World::is_whole);
+    let Outcome::Rejected(reject) = world.set_primary(2, true) else {
+        panic!("n1 serves");
+    };
+    assert_eq!(reject.code, RejectCode::KeptByAgents);
+    world.run(Millis(3_000));
+    assert_eq!(world.epoch(), 1);
+    seamless(&world);
     done(world);
-}
-
-#[test]
-fn a_primary_that_is_named_in_the_log_waits_until_the_old_one_has_let_go() {
-    let mut world = world(42);
-    assert!(matches!(world.set_primary(2, false), Outcome::Done(_)));
-    let took = world.run_until(Millis(300), |world| world.moved_to(2));
-    assert!(took < Millis(200), "n1 was told at once: {took}");
-    world.run_until(Millis(3_000), World::is_whole);
-    done(world);
-}
-
-#[test]
-fn a_primary_that_is_named_in_the_log_waits_until_the_lease_of_the_old_one_is_over() {
-    for setup in [fencing(43), Setup::new(43, LossPolicy::Never)] {
-        let mut world = begun(&setup);
-        world.isolate(1);
-        assert!(matches!(world.set_primary(2, false), Outcome::Done(_)));
-        world.run(Millis(500));
-        assert!(world.believes(1, 0).is_some(), "its lease still runs");
-        let took = world.run_until(Millis(3_000), |world| world.moved_to(2));
-        assert!(took > Millis(300), "{took}");
-        world.mend();
-        world.run_until(Millis(3_000), World::is_whole);
-        done(world);
-    }
 }
 
 /// It goes on believing that it leads, and hears every member; it has no quorum, and grants nothing.

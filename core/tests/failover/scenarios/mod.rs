@@ -10,6 +10,7 @@ mod loss;
 mod operators;
 mod peers;
 mod returns;
+mod rules;
 mod storm;
 
 use super::world::{Setup, World};
