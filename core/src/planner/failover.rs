@@ -174,10 +174,25 @@ fn lossy(
             }),
         );
     }
-    Err(Hold::new(
-        HoldCode::NotProven,
-        unproven(case, chosen, history, answered, heard),
-    ))
+    let why = unproven(case, chosen, history, answered, heard);
+    let why = format!("{why}; {}", what_would_help(case));
+    Err(Hold::new(HoldCode::NotProven, why))
+}
+
+/// What an operator can do when nobody will come who proves it.
+fn what_would_help(case: &Case<'_>) -> String {
+    let service = &case.assignment.service;
+    match case.policy.loss {
+        LossPolicy::Never => format!(
+            "look at what there is before you allow loss by \
+             `tenure service update {service} --loss available`"
+        ),
+        LossPolicy::Bounded(_) | LossPolicy::Available => {
+            format!(
+                "look at what there is before you use `tenure failover {service} --accept-loss`"
+            )
+        }
+    }
 }
 
 /// What is missing of a proof.
