@@ -14,6 +14,8 @@ pub(super) struct View<'a> {
     pub(super) policy: PrimaryPolicy,
     pub(super) assignment: &'a Assignment,
     pub(super) instances: Vec<&'a Arc<Instance>>,
+    /// The node that the primary is on; none where it has begun a new life, and is a node like others.
+    home: Option<NodeId>,
 }
 
 impl<'a> View<'a> {
@@ -24,11 +26,16 @@ impl<'a> View<'a> {
             return None;
         };
         let assignment = look.state.assignment(name)?;
+        let lives = |primary: &Member| {
+            let node = look.state.nodes().get(&primary.node);
+            node.is_none_or(|node| node.member() == *primary)
+        };
         Some(Self {
             name: &assignment.service,
             policy,
             assignment,
             instances: look.state.instances(name).collect(),
+            home: assignment.primary.filter(lives).map(|it| it.node),
         })
     }
 
@@ -37,12 +44,19 @@ impl<'a> View<'a> {
         found.map(|it| it.as_ref())
     }
 
-    /// All instances but the primary's.
+    /// All instances but the primary's. Where its node was restarted the process that is there now is one of
+    /// them: it may have kept the data, and a service of one instance has no other.
     pub(super) fn others(&self) -> impl Iterator<Item = &Instance> {
-        let primary = self.assignment.primary.map(|primary| primary.node);
         let all = self.instances.iter();
-        all.filter(move |it| Some(it.node) != primary)
+        all.filter(|it| Some(it.node) != self.home)
             .map(|it| it.as_ref())
+    }
+
+    /// Whether a survey waits for the answer of a node. One that has just booted promises nothing for a while: for
+    /// that of the old primary's node only where there is no other.
+    pub(super) fn is_waited_for(&self, node: NodeId) -> bool {
+        let primary = self.assignment.primary.map(|primary| primary.node);
+        primary != Some(node) || self.instances.len() == 1
     }
 }
 

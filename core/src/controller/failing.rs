@@ -230,7 +230,7 @@ impl Leading {
         let waited = look.now.since(survey.since);
         let mut complete = true;
         let mut is_pledged = false;
-        for instance in view.others() {
+        for instance in view.others().filter(|it| view.is_waited_for(it.node)) {
             if self.running(look, view.name, instance.node).is_none() {
                 continue;
             }

@@ -119,7 +119,7 @@ impl Leading {
     ) -> Option<Directive> {
         let instance = view.instance(member.node)?;
         let assigned = view.assignment.primary;
-        if assigned.is_some_and(|primary| primary.node == member.node) {
+        if assigned == Some(member) {
             return Some(self.to_primary(look, view, course, member, may_grant));
         }
         Some(self.to_other(look, view, course, member, instance))
@@ -151,11 +151,10 @@ impl Leading {
         let bereft = known
             .and_then(|known| known.sign(view.name))
             .is_some_and(|sign| strict && self.is_bereft(look, view, course, sign));
-        let unworthy = view.assignment.primary != Some(member) || bereft;
-        if unworthy || course.holders.others(member, look.now) || !may_grant {
+        if bereft || course.holders.others(member, look.now) || !may_grant {
             // One that holds already goes on until its lease ends: a leader without a quorum takes
             // nothing away.
-            if unworthy || may_grant {
+            if bereft || may_grant {
                 return standby;
             }
         }

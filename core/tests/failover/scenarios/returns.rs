@@ -3,9 +3,10 @@
 use super::{done, seamless, world};
 use crate::failover::{
     store::Process,
-    world::{Place, World},
+    world::{Place, Setup, World, policy},
 };
-use tenure_core::{Cause, FenceProof, LossPolicy, Millis};
+use tenure_core::controller::HoldCode;
+use tenure_core::{Cause, FenceProof, LossPolicy, Millis, PrimaryPolicy};
 
 /// Its lease ended while nobody was there to fence: that is the first thing that the new agent does.
 #[test]
@@ -79,6 +80,32 @@ fn a_machine_that_is_rebooted_at_once_is_replaced_at_once() {
     );
     world.run_until(Millis(3_000), World::is_whole);
     done(world);
+}
+
+/// It has no other: what came back with its machine is taken where loss is allowed, and held where it is not.
+#[test]
+fn the_only_instance_serves_again_after_its_machine_was_rebooted() {
+    for (loss, serves) in [(LossPolicy::Available, true), (LossPolicy::Never, false)] {
+        let policy = PrimaryPolicy {
+            write_acks: 0,
+            ..policy(loss)
+        };
+        let mut world = World::new(&Setup::of(94, 1, policy));
+        world.run_until(Millis(3_000), |world| world.moved_to(1));
+        world.power_off(1);
+        world.run(Millis(3_000));
+        world.power_on(1).unwrap();
+        assert_eq!(
+            world.comes(Millis(5_000), |world| world.moved_to(2)),
+            serves,
+            "{}",
+            world.describe()
+        );
+        if !serves {
+            assert_eq!(world.held().map(|it| it.code), Some(HoldCode::NotProven));
+        }
+        done(world);
+    }
 }
 
 #[test]
