@@ -55,6 +55,9 @@ pub async fn once<S: Stack>(
     let last = stack.nodes().address(last);
     let (writers, stale) = traffic.stop().await;
     let mut figures = measured(fault, &course, &writers);
+    if course.moved.is_some() {
+        figures.extend(stack.account().await?);
+    }
     let mut remarks = Vec::new();
     for (prefix, trace) in &writers {
         let keys: Vec<(String, u64)> = trace
@@ -211,8 +214,11 @@ fn measured(fault: Fault, course: &Course, writers: &[(String, Trace)]) -> Figur
         }
         Fault::Switchover => {
             figures.insert(Metric::Pause, gap(course.signal, course.until));
-            let failed = traces().map(|trace| failures(trace, course.signal));
-            add(&mut figures, Metric::Failed, failed.sum());
+            let unknown = traces().map(|trace| unknown(trace, course.signal));
+            add(&mut figures, Metric::Failed, unknown.sum());
+            let refused = traces().map(|trace| trace.refusals_since(course.signal));
+            let refused = refused.flat_map(BTreeMap::into_values);
+            add(&mut figures, Metric::Refused, refused.sum());
         }
         Fault::Kill | Fault::Stop | Fault::Cut => {}
     }
@@ -223,16 +229,15 @@ fn failures_of(writers: &[(String, Trace)], since: Moment) -> BTreeSet<String> {
     let mut kinds = BTreeSet::new();
     for (_prefix, trace) in writers {
         kinds.extend(trace.refusals_since(since).into_keys());
-        if trace.unknown.iter().any(|at| *at >= since) {
+        if unknown(trace, since) > 0 {
             kinds.insert("no answer".to_owned());
         }
     }
     kinds
 }
 
-fn failures(trace: &Trace, since: Moment) -> usize {
-    let unknown = trace.unknown.iter().filter(|at| **at >= since).count();
-    unknown + trace.refusals_since(since).values().sum::<usize>()
+fn unknown(trace: &Trace, since: Moment) -> usize {
+    trace.unknown.iter().filter(|at| **at >= since).count()
 }
 
 /// What the clients beside the old primary were told, and what of it is still there.

@@ -14,8 +14,16 @@ pub enum Metric {
     Served,
     /// The longest time between two acknowledged writes around a planned change.
     Pause,
-    /// Writes that ended in an error, or in nothing, during a planned change.
+    /// Writes of which the writer does not know whether they were done, during a planned change.
     Failed,
+    /// Writes that were refused, so that nothing was done, and that the writer made again.
+    Refused,
+    /// By the system's own account: from the last sign of life until the evidence was complete.
+    Detected,
+    /// The same until the change was decided on and committed.
+    Committed,
+    /// The same until the new primary said that it serves.
+    Confirmed,
     /// The longest time between two acknowledged writes while nothing happens.
     GapBefore,
     /// The same from the loss of a server on.
@@ -43,7 +51,11 @@ impl Metric {
             Self::Notice => "signal to the client's notice",
             Self::Served => "signal to the first acknowledged write",
             Self::Pause => "longest pause of acknowledged writes",
-            Self::Failed => "writes that failed (refused or unknown)",
+            Self::Failed => "writes of unknown outcome",
+            Self::Refused => "writes refused with nothing done, made again",
+            Self::Detected => "its receipt: last sign of life to the verdict",
+            Self::Committed => "its receipt: the same to the commit",
+            Self::Confirmed => "its receipt: the same to the new primary's word",
             Self::GapBefore => "longest gap at the writer before",
             Self::GapAfter => "longest gap at the writer after",
             Self::Changes => "changes of primary",
@@ -59,8 +71,16 @@ impl Metric {
     /// The unit.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Notice | Self::Served | Self::Pause | Self::GapBefore | Self::GapAfter => "ms",
+            Self::Notice
+            | Self::Served
+            | Self::Pause
+            | Self::Detected
+            | Self::Committed
+            | Self::Confirmed
+            | Self::GapBefore
+            | Self::GapAfter => "ms",
             Self::Failed
+            | Self::Refused
             | Self::Changes
             | Self::StalePlain
             | Self::StalePlainLost

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::error::BenchError;
 use crate::follower::Follower;
+use crate::metric::Metric;
 use crate::nodes::Nodes;
 
 /// Redis under something that fails it over. Dropping it kills all its processes.
@@ -29,6 +30,11 @@ pub trait Stack: Sized {
 
     /// Moves the primary as an operator would; returns when the system says that this was done, or begun.
     async fn switchover(&self) -> Result<(), BenchError>;
+
+    /// How the latest change of primary divides, where the system keeps an account of it.
+    async fn account(&self) -> Result<Vec<(Metric, f64)>, BenchError> {
+        Ok(Vec::new())
+    }
 
     /// Stops all processes.
     async fn stop(self) -> Result<(), BenchError>;

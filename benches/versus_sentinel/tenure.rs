@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tenure_benches::ports::free_ports;
 use tenure_benches::process::Process;
 use tenure_client::core::{
-    Millis, NodeName, NodeRef, Note, Policy, PrimaryPolicy, Role, ServerId, ServiceName,
+    Millis, NodeName, NodeRef, Note, Phase, Policy, PrimaryPolicy, Role, ServerId, ServiceName,
 };
 use tenure_client::{Client, Consistency, Error, FailoverOptions, Options as ClientOptions};
 
@@ -16,6 +16,7 @@ use crate::config::{Listens, SERVICE, agent, node_name, server};
 use crate::error::BenchError;
 use crate::follower::Follower;
 use crate::ground::{Ground, version_of, write};
+use crate::metric::Metric;
 use crate::moment::Moment;
 use crate::nodes::{NODES, Nodes};
 use crate::options::Options;
@@ -286,6 +287,22 @@ impl Stack for Tenure {
             .switchover(&self.service, None, reason)
             .await;
         moved.map(drop).map_err(failed("the switchover"))
+    }
+
+    async fn account(&self) -> Result<Vec<(Metric, f64)>, BenchError> {
+        let receipts = self.client.admin().receipts(Some(&self.service), 1).await;
+        let (_revision, receipts) = receipts.map_err(failed("asking for the receipt"))?;
+        let latest = receipts.first().map(|receipt| &receipt.account.timeline);
+        let phases = [
+            (Phase::Detected, Metric::Detected),
+            (Phase::Committed, Metric::Committed),
+            (Phase::Confirmed, Metric::Confirmed),
+        ];
+        let found = phases.into_iter().filter_map(|(phase, metric)| {
+            let at = latest?.get(&phase)?;
+            Some((metric, Duration::from_millis(at.0).as_secs_f64() * 1e3))
+        });
+        Ok(found.collect())
     }
 
     async fn stop(mut self) -> Result<(), BenchError> {
