@@ -159,8 +159,9 @@ async fn one_way(trial: Trial, way: OneWay, others: &[Place]) {
     let (_, next) = trial.settled(&service).await;
     traffic.acknowledged(500).await;
     let receipt = trial.receipt(&service, next).await;
+    let gap = traffic.seen().longest_gap_ms(cut, Moment::now());
     println!(
-        "served again after {:.0} ms, last beside the old one after {:.0} ms; {:?}",
+        "served again after {:.0} ms, longest gap {gap:.0} ms, last beside the old one after {:.0} ms; {:?}",
         served.ms_since(cut),
         last.ms_since(cut),
         receipt.account

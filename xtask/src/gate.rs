@@ -1,6 +1,7 @@
 //! The gate: what must pass before a commit, cheapest first.
 
 use crate::hygiene;
+use crate::namespaces;
 use crate::stage::{Cargo, Failure, root, timed};
 use crate::tools::{self, Need};
 
@@ -22,7 +23,11 @@ pub fn test() -> Result<(), Failure> {
     timed("hygiene", || hygiene::check(&root()))?;
     timed("lints", || lints().stage("lints"))?;
     timed("doc tests", || doc_tests().stage("doc tests"))?;
-    tests(nextest_is_there()).stage("tests")
+    let permitted = namespaces::permitted();
+    if let Err(why) = &permitted {
+        println!("==> less is checked: no network namespaces, for nothing is cut off: {why}");
+    }
+    tests(nextest_is_there(), permitted.is_ok()).stage("tests")
 }
 
 /// Formats every crate.
@@ -49,12 +54,17 @@ fn doc_tests() -> Cargo {
     Cargo::new(&["test", "--doc", "--workspace", "--locked", "--quiet"])
 }
 
-fn tests(nextest: bool) -> Cargo {
-    if nextest {
-        Cargo::new(&["nextest", "run", "--workspace", "--locked"])
-    } else {
-        Cargo::new(&["test", "--workspace", "--locked", "--tests"])
+/// Where there are no namespaces, what needs them counts as skipped; without nextest it says so itself.
+fn tests(nextest: bool, namespaces: bool) -> Cargo {
+    if !nextest {
+        return Cargo::new(&["test", "--workspace", "--locked", "--tests"]);
     }
+    let all = Cargo::new(&["nextest", "run", "--workspace", "--locked"]);
+    if namespaces {
+        return all;
+    }
+    all.arg("--filterset")
+        .arg(format!("not ({})", namespaces::FILTER))
 }
 
 #[cfg(test)]
@@ -63,9 +73,20 @@ mod unit {
 
     #[test]
     fn every_stage_refuses_a_stale_lock_file() {
-        for command in [lints(), doc_tests(), tests(true), tests(false)] {
+        let tests = [tests(true, true), tests(true, false), tests(false, true)];
+        for command in [lints(), doc_tests()].into_iter().chain(tests) {
             assert!(command.to_string().contains(" --locked"), "{command}");
         }
+    }
+
+    #[test]
+    fn what_needs_namespaces_is_left_out_where_there_are_none() {
+        assert!(!tests(true, true).to_string().contains("namespaces"));
+        assert!(
+            tests(true, false)
+                .to_string()
+                .contains("binary(namespaces)")
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod gate;
 pub mod hygiene;
 pub mod long;
+pub mod namespaces;
 pub mod planted;
 pub mod policy;
 pub mod ratchet;

@@ -3,6 +3,7 @@
 
 use clap::Args;
 
+use crate::namespaces;
 use crate::stage::{Cargo, Failure, timed};
 use crate::tools::{self, Need};
 
@@ -54,6 +55,45 @@ impl PowerLoss {
     pub fn run(&self) -> Result<(), Failure> {
         let command = one_test("tenure-tests", "power_loss").env("TENURE_POWER_LOSS_FULL", "1");
         timed("power loss", || command.stage("power loss"))
+    }
+}
+
+/// Machines in network namespaces: cut off one way or both, killed, stalled.
+#[derive(Debug, Args)]
+pub struct Trials {
+    /// For how many seconds all servers are away; the gate lets them be away for a few.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    away_s: u64,
+    /// For how many seconds cores are kept busy while processes stall.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    stress_s: u64,
+    /// Repeats the stalls of the run that printed this seed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Trials {
+    /// Runs `tests/namespaces.rs` with `TENURE_AWAY_S`, `TENURE_STRESS_S` and `TENURE_STRESS_SEED`.
+    ///
+    /// # Errors
+    /// When there are no network namespaces here, redis-server is missing, or a trial fails.
+    pub fn run(&self) -> Result<(), Failure> {
+        tools::ensure(Need::Tests)?;
+        namespaces::permitted().map_err(|why| Failure {
+            what: format!("no network namespaces on this machine: {why}; it takes root"),
+            repeat: String::new(),
+        })?;
+        timed("trials", || self.command().stage("trials"))
+    }
+
+    fn command(&self) -> Cargo {
+        let command = one_test("tenure-tests", "namespaces")
+            .env("TENURE_AWAY_S", self.away_s.to_string())
+            .env("TENURE_STRESS_S", self.stress_s.to_string());
+        match self.seed {
+            Some(seed) => command.env("TENURE_STRESS_SEED", seed.to_string()),
+            None => command,
+        }
     }
 }
 
@@ -155,6 +195,18 @@ mod tests {
             line.starts_with("TENURE_CHAOS_ROUNDS=7 TENURE_CHAOS_SEED=42 cargo test"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn lengths_reach_the_trials_through_the_environment() {
+        let trials = Trials {
+            away_s: 300,
+            stress_s: 600,
+            seed: None,
+        };
+        let line = trials.command().to_string();
+        let named = "TENURE_AWAY_S=300 TENURE_STRESS_S=600 cargo test";
+        assert!(line.starts_with(named), "{line}");
     }
 
     #[test]

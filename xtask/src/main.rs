@@ -30,6 +30,8 @@ enum Chore {
     Chaos(long::Chaos),
     /// Every cut of the power at every write boundary of the storage.
     PowerLoss(long::PowerLoss),
+    /// Real processes in network namespaces, cut off, killed and stalled, in the long form.
+    Trials(long::Trials),
     /// Tenure beside etcd; every argument is passed on to the bench.
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
@@ -57,6 +59,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Hygiene => hygiene::check(&xtask::stage::root()),
         Chore::Chaos(chaos) => chaos.run(),
         Chore::PowerLoss(power_loss) => power_loss.run(),
+        Chore::Trials(trials) => trials.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
         Chore::Planted(planted) => planted.run(),

@@ -47,7 +47,7 @@ pub const TOOLS: &[Tool] = &[
         binary: "ip",
         package: "iproute2",
         needed_for: &[],
-        wanted_for: &[Need::BenchFailover],
+        wanted_for: &[Need::Tests, Need::BenchFailover],
     },
     Tool {
         binary: "etcd",
