@@ -1,12 +1,14 @@
 //! Tests of the core: a table per area, the invariants shown to fail, every short sequence of
 //! commands in a small world, and a long random walk.
 //!
-//! `TENURE_WALK_STEPS` and `TENURE_WALK_SEED` set the length of the walk and repeat one of them.
+//! `TENURE_WALK_STEPS` and `TENURE_WALK_SEED` set the length of the walk and repeat one of them; for random
+//! faults see `failover/faults/mod.rs`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
+    clippy::disallowed_types,
     clippy::print_stdout,
-    reason = "the tests of the walk read their length from the environment and print what they saw"
+    reason = "the tests of the walk and of random faults read their length from the environment, look at the clock, and print what they saw"
 )]
 
 mod assignments;

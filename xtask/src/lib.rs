@@ -13,6 +13,7 @@ pub mod namespaces;
 pub mod planted;
 pub mod policy;
 pub mod ratchet;
+pub mod simulate;
 pub mod source;
 pub mod stage;
 pub mod tools;

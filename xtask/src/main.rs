@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::stage::Failure;
-use xtask::{gate, hygiene, long, planted, policy};
+use xtask::{gate, hygiene, long, planted, policy, simulate};
 
 /// The gate of Tenure, and the checks that take too long for it.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Chore {
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
     BenchFailover(long::BenchFailover),
+    /// Random faults in the model world: more seeds than the gate tries, or one of them again.
+    Simulate(simulate::Simulate),
     /// Safety bugs put into a copy of the core: which check finds each, after how many seeds.
     Planted(planted::Planted),
     /// The dependency policy in full, with cargo-deny.
@@ -62,6 +64,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Trials(trials) => trials.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
+        Chore::Simulate(simulate) => simulate.run(),
         Chore::Planted(planted) => planted.run(),
         Chore::Deps => policy::check(),
     }

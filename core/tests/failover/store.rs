@@ -152,6 +152,13 @@ impl Store {
         self.cut_off();
     }
 
+    /// Nothing of it is left but its place.
+    pub fn wipe(&mut self) {
+        self.log.clear();
+        self.before.clear();
+        self.history = 0;
+    }
+
     /// Clients that wait are told nothing any more, and replicas have to say anew what they have.
     pub fn cut_off(&mut self) {
         self.pending.clear();

@@ -31,6 +31,8 @@ pub struct Found {
     pub example: Option<String>,
     /// Of random faults: how many seeds it took; none when no seed found it.
     pub seeds: Option<u64>,
+    /// How many faults of that seed's are enough.
+    pub faults: Option<usize>,
     /// How long those seeds took.
     pub took: Duration,
 }
@@ -105,6 +107,7 @@ impl Checks {
         command
             .arg(FAULTS)
             .arg("--nocapture")
+            .env("TENURE_FAULTS_SHRINK", "1")
             .env("TENURE_FAULTS_SEED", "1")
             .env("TENURE_FAULTS_SEEDS", seeds.to_string());
         let began = Instant::now();
@@ -112,6 +115,7 @@ impl Checks {
         found.took = began.elapsed();
         if !passed {
             found.seeds = Some(seed(&said).unwrap_or(seeds));
+            found.faults = faults(&said);
         }
         Ok(found)
     }
@@ -188,9 +192,15 @@ fn kind(name: &str) -> &'static str {
 
 /// The seed that random faults failed with.
 fn seed(said: &str) -> Option<u64> {
-    let (_, rest) = said.split_once("seed ")?;
+    let (_, rest) = said.split_once("\nseed ")?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
+}
+
+/// How many faults are left of those of that seed.
+fn faults(said: &str) -> Option<usize> {
+    let (_, rest) = said.split_once(" --steps ")?;
+    Some(rest.split_whitespace().next()?.split(',').count())
 }
 
 #[cfg(test)]
@@ -199,9 +209,10 @@ mod unit {
 
     #[test]
     fn what_tests_say_is_understood() {
-        let said = "test a::b ... ok\ntest c::d ... FAILED\nthread: seed 17, step 3\n";
+        let said =
+            "test a::b ... ok\ntest c::d ... FAILED\n\nseed 17, step 3\n x --steps 2,3 --trace";
         assert_eq!(failed(said).collect::<Vec<_>>(), ["c::d"]);
-        assert_eq!(seed(said), Some(17));
+        assert_eq!((seed(said), faults(said)), (Some(17), Some(2)));
         assert_eq!(kind("failover::scenarios::x"), "scenarios");
         assert_eq!(kind("promotions::x"), "tables");
         let said = "  Executable unittests src/lib.rs (/t/debug/deps/core-1)\n";

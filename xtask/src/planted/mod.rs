@@ -92,8 +92,8 @@ impl Planted {
 
 fn heading() -> String {
     format!(
-        "{:32} {:>6} {:>7}  {}",
-        "bug", "seeds", "seconds", "other checks that find it"
+        "{:32} {:>6} {:>7} {:>7}  {}",
+        "bug", "seeds", "faults", "seconds", "other checks that find it"
     )
 }
 
@@ -107,5 +107,10 @@ fn row(bug: &Bug, found: &Found) -> String {
         .map(|(kind, count)| format!("{kind} {count}"))
         .collect();
     let took = found.took.as_secs_f64();
-    format!("{:32} {seeds:>6} {took:>7.2}  {}", bug.name, by.join(", "))
+    let faults = found.faults.map_or("-".to_owned(), |it| it.to_string());
+    format!(
+        "{:32} {seeds:>6} {faults:>7} {took:>7.2}  {}",
+        bug.name,
+        by.join(", ")
+    )
 }

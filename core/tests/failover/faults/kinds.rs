@@ -1,26 +1,18 @@
 //! The kinds of fault, what operators do meanwhile, and the end of all of it.
 
+use super::{big, plan::Step};
 use crate::failover::{
     store::Process,
     world::{Place, Weather, World},
 };
 use tenure_core::{Command, Lifecycle, Millis, NodeId, NodeRef, Note, PinKind, agent::Input};
 
-/// Clocks at the bound: any two differ by at most ten thousandths.
-pub fn drift(world: &mut World) {
-    let drifts = [-5, 5, -5, 5, 0];
-    for node in world.node_ids() {
-        world.node_mut(node).drift = world.dice.pick(drifts).expect("there are some");
-    }
-    for server in 1..=3 {
-        world.server_mut(server).drift = world.dice.pick(drifts).expect("there are some");
-    }
-}
-
 type Fault = fn(&mut World, u64, u64);
+/// How likely it is, its name, and what it does to which node or server.
+pub type FaultKind = (u64, &'static str, Fault);
 
 /// What can happen to a node or a server, and how likely it is.
-const FAULTS: &[(u64, &str, Fault)] = &[
+pub const FAULTS: &[FaultKind] = &[
     (5, "store killed", |world, node, _| world.kill_store(node)),
     (5, "store restarted", |world, node, _| {
         world.restart_store(node);
@@ -57,7 +49,8 @@ const FAULTS: &[(u64, &str, Fault)] = &[
     }),
     (8, "servers back", |world, _, _| servers_back(world)),
     (5, "server stalled", |world, _, server| {
-        let span = Millis(world.dice.below(800));
+        let most = world.dice.pick([300, 800, 4_000]).expect("some");
+        let span = Millis(world.dice.below(most));
         world.stall_server(server, span);
     }),
     (5, "server cut off", |world, _, server| {
@@ -93,27 +86,71 @@ const FAULTS: &[(u64, &str, Fault)] = &[
         pin(world, node, Some(kind));
     }),
     (2, "unpin", |world, node, _| pin(world, node, None)),
+    (5, "agent restarted", |world, node, _| {
+        world.kill_agent(node);
+        start_agent(world, node);
+    }),
+    (3, "node rebooted", |world, node, _| {
+        world.power_off(node);
+        world.power_on(node);
+    }),
+    (2, "disk replaced", |world, node, _| {
+        world.power_off(node);
+        world.wipe(node);
+    }),
+    (1, "zone lost", |world, node, _| big::zone_lost(world, node)),
+    (2, "all servers killed", |world, _, _| {
+        (1..=3).for_each(|server| world.kill_server(server));
+    }),
+    (4, "partition", |world, _, _| big::partition(world, false)),
+    (3, "one-way partition", |world, _, _| {
+        big::partition(world, true);
+    }),
+    (2, "wall clock set", |world, _, _| {
+        world.wall_ahead = world.dice.below(WALL_AHEAD_MAX);
+    }),
+    (2, "clock jumps", |world, node, server| {
+        big::clock_jumps(world, node, server);
+    }),
+    (2, "paused", |world, node, _| big::pause(world, node)),
+    (2, "resumed", |world, _, _| big::resume(world)),
+    (2, "acknowledged", |world, _, _| big::acknowledge(world)),
+    (2, "lease changed", |world, _, _| big::change_lease(world)),
+    (2, "loss accepted", |world, _, _| {
+        if !world.is_strict() {
+            world.failover(None, true, false);
+        }
+    }),
+    (2, "fence vouched for", |world, _, _| {
+        // Truly: it is off.
+        let node = world.primary();
+        if node > 0 {
+            world.power_off(node);
+            world.failover(None, false, true);
+        }
+    }),
 ];
+
+/// The furthest that the wall clock is set forward.
+pub const WALL_AHEAD_MAX: u64 = 7_200_000;
 
 fn any_node(world: &mut World) -> u64 {
     1 + world.dice.below(world.nodes.len() as u64)
 }
 
-/// Something happens; says what.
-pub fn fault(world: &mut World) -> &'static str {
-    let node = any_node(world);
-    let server = 1 + world.dice.below(3);
-    let all: u64 = FAULTS.iter().map(|(weight, ..)| weight).sum();
-    let mut drawn = world.dice.below(all);
-    for (weight, what, happen) in FAULTS {
-        if drawn < *weight {
-            world.note(&format!("FAULT {what}: node {node}, server {server}"));
-            happen(world, node, server);
-            return what;
-        }
-        drawn -= weight;
-    }
-    unreachable!("one of them was drawn")
+/// A fault happens.
+pub fn befall(world: &mut World, step: &Step) {
+    let node = match step.node {
+        0 => world.primary().max(1),
+        node => node,
+    };
+    let server = match step.server {
+        0 => world.leader().unwrap_or(1),
+        server => server,
+    };
+    let (_, what, happen) = step.kind();
+    world.note(&format!("FAULT {what}: n{node}, s{server}"));
+    happen(world, node, server);
 }
 
 fn weather(world: &mut World) {
@@ -132,7 +169,7 @@ fn weather(world: &mut World) {
     };
 }
 
-fn has_leader(world: &World) -> bool {
+pub fn has_leader(world: &World) -> bool {
     world
         .leader()
         .is_some_and(|leader| world.has_quorum(leader))
@@ -174,9 +211,15 @@ fn agents_back(world: &mut World) {
     for node in world.node_ids() {
         if world.node(node).kept.is_none() {
             world.power_on(node);
-        } else if world.node(node).agent.is_none() {
-            world.start_agent(node);
         }
+        start_agent(world, node);
+    }
+}
+
+/// Unless it runs, or its node is off.
+fn start_agent(world: &mut World, node: u64) {
+    if world.node(node).kept.is_some() && world.node(node).agent.is_none() {
+        world.start_agent(node);
     }
 }
 
@@ -195,6 +238,8 @@ pub fn heal(world: &mut World) {
     servers_back(world);
     world.run_until(Millis(3_000), has_leader);
     agents_back(world);
+    world.wall_ahead = WALL_AHEAD_MAX;
+    big::resume(world);
     for node in world.node_ids() {
         lifecycle(world, node, Lifecycle::Active);
         pin(world, node, None);

@@ -1,148 +1,181 @@
 //! Random faults, one seed a run: whatever happens, nobody serves beside another, nothing that was
-//! acknowledged is lost, and when the faults end everything is whole again.
+//! acknowledged is lost, watchers miss nothing unsaid, and when the faults end everything is whole again.
 //!
-//! `TENURE_FAULTS_SEEDS` sets the number of runs, `TENURE_FAULTS_SEED` the first of them,
-//! `TENURE_FAULTS` how many faults each has.
+//! `cargo xtask simulate` sets what is read from the environment here:
+//!
+//! | variable | what |
+//! |---|---|
+//! | `TENURE_FAULTS_SEED`, `TENURE_FAULTS_SEEDS` | the first seed, and how many |
+//! | `TENURE_FAULTS_MINUTES` | how long new seeds are begun, instead of how many |
+//! | `TENURE_FAULTS` | how many faults a run has |
+//! | `TENURE_FAULTS_STEPS` | of those, only these (`3,7,9`) |
+//! | `TENURE_FAULTS_TRACE` | shows the steps from one to another (`3..9`) |
+//! | `TENURE_FAULTS_SHRINK` | makes the list of faults of a failure shorter |
 
+mod big;
 mod kinds;
+mod plan;
+mod run;
+mod setting;
+mod shrink;
+mod tally;
 
-use super::world::{Setup, World, policy};
-use kinds::{drift, fault, heal};
-use std::collections::BTreeMap;
-use tenure_core::{Automation, ControlLoss, LossPolicy, Millis, PrimaryPolicy};
+use plan::Plan;
+use run::{Finding, Trace, run};
+use setting::setting;
+use std::{
+    cell::Cell,
+    panic,
+    sync::Once,
+    time::{Duration, Instant},
+};
+use tally::Tally;
 
-/// What came of the runs. What never happened was not tried.
-#[derive(Default)]
-struct Tally {
-    happened: BTreeMap<String, u64>,
-    acked: usize,
+/// Seeds that the gate always tries.
+const FIXED: u64 = 200;
+/// Seeds that the gate has never tried before.
+const FRESH: u64 = 20;
+const FAULTS: u64 = 20;
+/// From so many runs on everything that happens sometimes must have happened.
+const ENOUGH: u64 = 200;
+
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
-impl Tally {
-    fn add(&mut self, what: impl Into<String>, times: u64) {
-        *self.happened.entry(what.into()).or_default() += times;
-    }
-
-    fn of(&self, what: &str) -> u64 {
-        self.happened.get(what).copied().unwrap_or_default()
-    }
+fn number(name: &str) -> Option<u64> {
+    let number = |text: String| text.parse().expect("a number");
+    text(name).map(number)
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
-fn setup(seed: u64) -> Setup {
-    let mut setup = match seed % 5 {
-        0 => {
-            let of_five = PrimaryPolicy {
-                replicas: 4,
-                write_acks: 2,
-                ..policy(LossPolicy::Never)
-            };
-            Setup::of(seed, 5, of_five)
+fn plan(seed: u64) -> Plan {
+    let faults = number("TENURE_FAULTS").unwrap_or(FAULTS);
+    let nodes = setting(seed).zones.len() as u64;
+    let plan = Plan::new(seed, faults, nodes);
+    match text("TENURE_FAULTS_STEPS") {
+        None => plan,
+        Some(kept) => {
+            let kept: Vec<u64> = kept.split(',').filter_map(|it| it.parse().ok()).collect();
+            plan.only(&kept)
         }
-        1 => Setup::new(seed, LossPolicy::Available),
-        _ => Setup::new(seed, LossPolicy::Never),
-    };
-    if seed.is_multiple_of(7) {
-        setup.automation = Automation {
-            control_loss: ControlLoss::Fence,
-            ..Automation::default()
-        };
     }
-    setup
 }
 
-fn one(seed: u64, faults: u64, tally: &mut Tally) {
-    let mut world = World::new(&setup(seed));
-    drift(&mut world);
-    world.run_until(Millis(5_000), World::is_whole);
-    world.writing = true;
-    for _ in 0..faults {
-        let kind = fault(&mut world);
-        tally.add(kind, 1);
-        let span = 20 + world.dice.below(1_500);
-        world.run(Millis(span));
-        sound(&world, seed);
-    }
-    heal(&mut world);
-    let whole = world.comes(Millis(30_000), World::is_whole);
-    if !whole {
-        accept(&mut world, seed);
-        tally.add("held at the end", 1);
-    }
-    world.run(Millis(300));
-    sound(&world, seed);
-    let strict = world.is_strict();
-    if whole && strict {
-        let lost = world.lost();
-        assert!(
-            lost.is_empty(),
-            "seed {seed}: {lost:?}\n{}",
-            world.describe()
-        );
-    }
-    for receipt in world.state.receipts(&world.services[0]) {
-        let (cause, fence) = (receipt.account.cause, receipt.account.fence);
-        let fence = format!("{fence:?}");
-        tally.add(format!("{cause}"), 1);
-        tally.add(fence.split(' ').next().unwrap_or_default(), 1);
-    }
-    tally.add("changes of primary", world.epoch() - 1);
-    tally.add("terms of office", world.checks.terms_of_office);
-    tally.acked += world.acked().len();
+fn trace() -> Trace {
+    let text = text("TENURE_FAULTS_TRACE")?;
+    let (from, to) = text.split_once("..").expect("FROM..TO");
+    let number = |text: &str, default| text.parse().unwrap_or(default);
+    Some(number(from, 0)..=number(to, u64::MAX))
 }
 
-/// Too many processes were started anew: nothing proves that nothing was lost, and an operator has to
-/// say that it may be.
-fn accept(world: &mut World, seed: u64) {
-    assert!(
-        world.is_strict(),
-        "seed {seed}: loss is allowed\n{}",
-        world.describe()
-    );
-    let says = world.comes(Millis(2_000), |world| {
-        let held = world.held().map(|held| held.to_string());
-        held.is_some_and(|held| held.contains("completeness"))
+/// Panics are findings here, and are told of once, at the end. No other test of the process may fall silent.
+fn keep_quiet<T>(run: impl FnOnce() -> T) -> T {
+    thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                loud(info);
+            }
+        }));
     });
-    assert!(says, "seed {seed}\n{}", world.describe());
-    world.set_loss(LossPolicy::Available);
-    world.run_until(Millis(30_000), World::is_whole);
+    QUIET.set(true);
+    let done = run();
+    QUIET.set(false);
+    done
 }
 
-fn sound(world: &World, seed: u64) {
-    let sound = world.checks.broken.is_empty();
-    assert!(sound, "seed {seed}\n{}", world.describe());
+/// What a failure says: what was found, and the command that replays it.
+fn report(plan: &Plan, finding: &Finding) -> String {
+    let (plan, finding) = match text("TENURE_FAULTS_SHRINK") {
+        Some(_) => shrunk(plan, finding),
+        None => (plan.clone(), finding.clone()),
+    };
+    let numbers: Vec<String> = plan.numbers().iter().map(u64::to_string).collect();
+    let faults = number("TENURE_FAULTS").unwrap_or(FAULTS);
+    // Once more, with notes.
+    let again = run(&plan, &None, true, &mut Tally::default());
+    let picture = again.err().unwrap_or(finding.clone()).picture;
+    format!(
+        "{picture}\nseed {}, step {}: {}\n{} faults:\n  {}\nto replay: cargo xtask simulate --seed {} \
+         --faults {faults} --steps {} --trace\n",
+        plan.seed,
+        finding.step,
+        finding.what,
+        numbers.len(),
+        plan.steps
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n  "),
+        plan.seed,
+        numbers.join(","),
+    )
+}
+
+fn shrunk(plan: &Plan, finding: &Finding) -> (Plan, Finding) {
+    let tries = |kept: &[u64]| run(&plan.only(kept), &None, false, &mut Tally::default());
+    let kept = shrink::shortest(&plan.numbers(), |kept| tries(kept).is_err());
+    let found = tries(&kept).err();
+    (plan.only(&kept), found.unwrap_or_else(|| finding.clone()))
+}
+
+/// The seeds of a run: some that are always the same and some that are new, unless told otherwise.
+fn seeds() -> Box<dyn Iterator<Item = u64>> {
+    let minutes = number("TENURE_FAULTS_MINUTES");
+    let until = minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    match (number("TENURE_FAULTS_SEED"), number("TENURE_FAULTS_SEEDS")) {
+        (first, None) if until.is_some() => {
+            let first = first.unwrap_or_else(fresh);
+            let in_time = move |_: &u64| until.is_some_and(|until| Instant::now() < until);
+            Box::new((first..).take_while(in_time))
+        }
+        (None, None) => {
+            let first = fresh();
+            Box::new((1..=FIXED).chain(first..first + FRESH))
+        }
+        (first, many) => {
+            let first = first.unwrap_or_else(fresh);
+            Box::new(first..first + many.unwrap_or(1))
+        }
+    }
+}
+
+fn fresh() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("it is after 1970").as_millis() as u64
+}
+
+/// Runs every seed; stops at the first that finds something.
+fn all() -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    for seed in seeds() {
+        let plan = plan(seed);
+        tally.faults += plan.steps.len() as u64;
+        if let Err(finding) = run(&plan, &trace(), false, &mut tally) {
+            return Err(report(&plan, &finding));
+        }
+    }
+    Ok(tally)
 }
 
 #[test]
 fn whatever_happens_nobody_serves_beside_another_and_nothing_is_lost() {
-    let first = number("TENURE_FAULTS_SEED", 1);
-    let seeds = number("TENURE_FAULTS_SEEDS", 40);
-    let faults = number("TENURE_FAULTS", 16);
-    let mut tally = Tally::default();
-    for seed in first..first + seeds {
-        one(seed, faults, &mut tally);
-    }
+    let began = Instant::now();
+    let tally = match keep_quiet(all) {
+        Ok(tally) => tally,
+        Err(report) => panic!("{report}"),
+    };
     for (what, times) in &tally.happened {
-        println!("{times:8} {what}");
+        println!("{times:9} {what}");
     }
-    println!("{seeds} seeds, {} writes acknowledged", tally.acked);
-    assert!(tally.acked > 0);
-    if seeds < 40 || faults < 16 {
-        return;
+    println!("{}", tally.figures(began.elapsed()));
+    if tally.runs >= ENOUGH {
+        let missing = tally.missing();
+        assert!(
+            missing.is_empty(),
+            "never happened, so not tried: {missing:?}"
+        );
     }
-    let held = tally.of("held at the end");
-    assert!(held < seeds / 2, "most of the runs ended held: {held}");
-    let must = [
-        "instance exited",
-        "node lost",
-        "stuck",
-        "Exited",
-        "Confirmed",
-        "LeaseOver",
-    ];
-    let never: Vec<_> = must.iter().filter(|what| tally.of(what) == 0).collect();
-    assert!(never.is_empty(), "never happened: {never:?}");
 }

@@ -2,8 +2,8 @@
 
 use super::member::{Bench, acts, one, primary, replica, running, standby, surveyed};
 use tenure_core::{
-    Millis, NodeId,
-    agent::{Action, Feat, Input, Observed, Output},
+    ControlLoss, Millis, NodeId,
+    agent::{Action, Feat, Input, Kept, KeptRules, Observed, Output},
 };
 
 /// Whom it asks, with the name of the request.
@@ -200,6 +200,56 @@ fn a_pledge_outlives_the_agent() {
     let answers = next.beats();
     let out = next.granted(answers, primary(2));
     assert_eq!(acts(&out), []);
+}
+
+/// It asks whomever its predecessor would have asked, by the rules that a leader gave to that one.
+#[test]
+fn an_agent_that_is_started_anew_goes_on_by_pledges() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let kept = bench.kept();
+    for (control_loss, goes_on) in [(ControlLoss::Pledge, true), (ControlLoss::Fence, false)] {
+        let rules = kept.rules.map(|rules| KeptRules {
+            control_loss,
+            ..rules
+        });
+        assert!(rules.is_some());
+        let mut next = Bench::blind(Some(Kept {
+            rules,
+            ..kept.clone()
+        }));
+        next.now = bench.now;
+        let asked = asked(&next.pass(550));
+        let whom: Vec<NodeId> = asked.iter().map(|(_, node)| *node).take(2).collect();
+        for (request, node) in asked {
+            answers(&mut next, request, node.0, true);
+        }
+        next.pass(600);
+        let both = [NodeId(2), NodeId(3)];
+        assert_eq!(whom, if goes_on { both.to_vec() } else { vec![] });
+        assert_eq!(next.believes(), goes_on.then_some(1));
+    }
+}
+
+/// Who could be promoted is kept only by one that holds, and only when all of them can be asked.
+#[test]
+fn an_agent_that_holds_nothing_keeps_nobody_to_ask() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    assert_eq!(bench.kept().electors.len(), 1);
+    let answers = bench.beats();
+    let mut alone = primary(1);
+    if let tenure_core::Wanted::Primary { members, .. } = &mut alone.wanted {
+        members.get_mut(&NodeId(3)).unwrap().agent = None;
+    }
+    bench.granted(answers, alone);
+    assert_eq!(bench.kept().electors.len(), 0);
+    let answers = bench.beats();
+    bench.granted(answers, primary(1));
+    assert_eq!(bench.kept().electors.len(), 1);
+    let answers = bench.beats();
+    bench.granted(answers, standby(1));
+    assert_eq!(bench.kept().electors.len(), 0);
 }
 
 /// A machine that was just booted does not know what it pledged before.

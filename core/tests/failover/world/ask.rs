@@ -1,9 +1,10 @@
 //! What a test asks of the world.
 
 use super::{World, service};
+use std::sync::Arc;
 use tenure_core::{
     Assignment, Cause, Command, Epoch, LossPolicy, Millis, NodeId, NodeRef, Note, Outcome, Policy,
-    Receipt, Revision, ServiceName,
+    PrimaryPolicy, Receipt, Revision, Service, ServiceName,
     controller::{Explanation, Forecast, Hold, Moved, Wish},
 };
 
@@ -135,17 +136,26 @@ impl World {
         })
     }
 
-    /// Changes the loss policy of the first service.
-    pub fn set_loss(&mut self, loss: LossPolicy) {
+    fn first_policy(&self) -> (Arc<Service>, PrimaryPolicy) {
         let known = self.state.services()[&self.services[0]].clone();
         let Policy::Primary(policy) = known.policy else {
             panic!("the first service has a primary");
         };
+        (known, policy)
+    }
+
+    pub fn loss(&self) -> LossPolicy {
+        self.first_policy().1.loss
+    }
+
+    /// Changes the loss policy of the first service.
+    pub fn set_loss(&mut self, loss: LossPolicy) {
+        let (known, policy) = self.first_policy();
         self.checks.forgiven |= loss != LossPolicy::Never;
         self.must(Command::UpdateService {
             name: known.name.clone(),
             expected: known.modified,
-            policy: Policy::Primary(tenure_core::PrimaryPolicy { loss, ..policy }),
+            policy: Policy::Primary(PrimaryPolicy { loss, ..policy }),
         });
     }
 
@@ -155,9 +165,15 @@ impl World {
 
     /// Everything that helps to see what went wrong.
     pub fn describe(&self) -> String {
-        let mut text = self.notes.join("\n");
+        let notes = self.notes.join("\n");
+        let broken = &self.checks.broken;
+        format!("{notes}\n{}broken: {broken:#?}", self.picture())
+    }
+
+    /// What everybody is and believes now.
+    pub fn picture(&self) -> String {
         let terms: Vec<_> = self.servers.values().map(|it| (it.up, it.leads)).collect();
-        text += &format!("\nat {}: servers {terms:?}\n", self.now.0 / 1_000);
+        let mut text = format!("at {}: servers {terms:?}\n", self.now.0 / 1_000);
         for (index, name) in self.services.iter().enumerate() {
             if let Some(now) = self.state.assignment(name) {
                 text += &format!(
@@ -188,6 +204,6 @@ impl World {
             }
             text += &format!("{:#?}\n", self.explain_of(name));
         }
-        text + &format!("broken: {:#?}", self.checks.broken)
+        text
     }
 }

@@ -34,10 +34,14 @@ pub struct Checks {
     pub terms_of_office: u64,
     /// An operator accepted that something may be lost.
     pub forgiven: bool,
+    /// Some clock did what no clock may: what rests on clocks is not checked any more.
+    pub clocks_broken: bool,
+    /// When each store was last started anew, by service and node.
+    pub restarted: BTreeMap<(usize, u64), Moment>,
 }
 
 impl World {
-    fn broken(&mut self, what: &str) {
+    pub(super) fn broken(&mut self, what: &str) {
         if self.checks.broken.len() < 10 {
             let at = self.now.0 / 1_000;
             self.checks.broken.push(format!("at {at}: {what}"));
@@ -46,10 +50,16 @@ impl World {
 
     /// Promise 1, once a member was told something: nobody believes beside it that it may take writes.
     pub(super) fn check_believers(&mut self, node: u64) {
+        if self.checks.clocks_broken {
+            return;
+        }
         for service in 0..self.services.len() {
             let Some(epoch) = self.believes(node, service) else {
                 continue;
             };
+            if self.now.since(self.quorum_at) > self.longest_lease.plus(Millis(500)) {
+                self.count("lived on pledges");
+            }
             for other in self.node_ids().filter(|other| *other != node) {
                 if let Some(theirs) = self.believes(other, service) {
                     let what = format!("n{node} by {epoch} and n{other} by {theirs} both believe");
@@ -76,12 +86,14 @@ impl World {
     }
 
     /// Promise 1 at the data: where clients wait for replicas, nothing that a deposed primary took after
-    /// its successor began is acknowledged.
+    /// its successor began is acknowledged; unless loss was allowed, since some may still follow it then.
     pub(super) fn check_acked(&mut self, service: usize, ack: Ack) {
         if let Some(latest) = self.checks.latest.get(&service)
             && ack.epoch < latest.epoch
             && ack.number > latest.number
             && self.client_acks > 0
+            && !self.checks.clocks_broken
+            && self.was_proven(service, ack.epoch, latest.epoch)
         {
             let what = format!("{ack:?} was acknowledged after {latest:?}");
             self.broken(&what);
@@ -93,7 +105,11 @@ impl World {
     /// Promise 3, when a store begins to take writes: what was acknowledged is there.
     pub(super) fn check_promoted(&mut self, node: u64, service: usize) {
         let name = self.services[service].clone();
-        if !self.is_strict_of(&name) || self.checks.forgiven {
+        if self.checks.clocks_broken || self.checks.forgiven {
+            return;
+        }
+        if !self.is_strict_of(&name) && !self.claims_no_loss(node, service) {
+            self.checks.latest.remove(&service);
             return;
         }
         let store = self.store_of(node, service).expect("it was promoted");
@@ -104,6 +120,26 @@ impl World {
             let what = format!("n{node} begins epoch {epoch} with {has}, and lacks {latest:?}");
             self.broken(&what);
         }
+    }
+
+    /// Promise 4, where loss is allowed: whether the receipts since the latest acknowledged write all say that
+    /// nothing was lost. Of one that was started anew since that write they say nothing: where loss is allowed
+    /// it goes on with what it has.
+    fn claims_no_loss(&self, node: u64, service: usize) -> bool {
+        let latest = self.checks.latest.get(&service);
+        let (Some(store), Some(latest)) = (self.store_of(node, service), latest) else {
+            return true;
+        };
+        let restarted = self.checks.restarted.get(&(service, node));
+        let anew = restarted.is_some_and(|anew| *anew >= latest.when);
+        !anew && store.epoch > latest.epoch && self.was_proven(service, latest.epoch, store.epoch)
+    }
+
+    /// Whether every change of primary from one epoch to another was proven to lose nothing.
+    fn was_proven(&self, service: usize, from: Epoch, to: Epoch) -> bool {
+        let since = self.state.receipts(&self.services[service]);
+        let mut since = since.filter(|it| it.epoch > from && it.epoch <= to);
+        since.all(|it| it.account.completeness.is_lossless())
     }
 
     /// Promise 3: what was acknowledged and is not with the primary of the first service.

@@ -52,6 +52,13 @@ impl World {
         self.at(self.now, look);
     }
 
+    /// A node's disks are replaced while it is off.
+    pub fn wipe(&mut self, node: u64) {
+        for store in self.node_mut(node).stores.iter_mut().flatten() {
+            store.wipe();
+        }
+    }
+
     pub fn restart_store(&mut self, node: u64) {
         self.restart_store_of(node, 0);
     }
@@ -63,6 +70,8 @@ impl World {
             0 => usize::MAX,
             tens => usize::try_from(tens * 4).expect("it is small"),
         };
+        let now = self.now;
+        self.checks.restarted.insert((service, node), now);
         if let Some(store) = &mut self.node_mut(node).stores[service] {
             store.restart(lost);
         }

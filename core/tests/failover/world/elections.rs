@@ -76,6 +76,7 @@ impl World {
             );
         }
         if answers >= 2 {
+            self.quorum_at = now;
             let arrives = self.lasts(1_000, self.net.weather.slow_log);
             let sent = self.server_clock(id);
             let server = id;

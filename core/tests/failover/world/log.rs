@@ -60,6 +60,7 @@ impl World {
         if open.waited == 20 && !open.told {
             open.told = true;
             let proposal = open.proposal;
+            self.count("outcome unknown");
             self.tell_outcome(server, term, proposal, None);
         }
         self.later(Millis(50), Event::Decide(number));
@@ -102,7 +103,10 @@ impl World {
         let open = std::mem::take(&mut self.log.open);
         for (_, open) in open {
             if self.dice.percent(50) {
+                self.count("committed by a later leader");
                 let _ = self.commit(open.command);
+            } else {
+                self.count("proposal lost");
             }
         }
     }
@@ -141,16 +145,27 @@ impl World {
         let broken = invariants::check_step(&before, &self.state, &applied);
         assert_eq!(broken, [], "{envelope:?}");
         self.log.committed += 1;
-        let verdict = match &applied.outcome {
-            Outcome::Done(_) => String::new(),
-            Outcome::Rejected(reject) => format!("REJECTED {reject} "),
-        };
-        let what = format!("{verdict}{:?}", envelope.command);
-        self.note(&what.chars().take(400).collect::<String>());
+        if let Outcome::Rejected(_) = &applied.outcome {
+            self.count("rejected");
+        }
+        self.note_entry(&envelope.command, &applied.outcome);
+        self.tell_watchers(&applied.events);
         if let Some(leader) = self.leader().filter(|leader| self.server(*leader).settled) {
             self.tell_server(leader, Input::Applied);
         }
         applied.outcome
+    }
+
+    fn note_entry(&mut self, command: &Command, outcome: &Outcome) {
+        if !self.noting {
+            return;
+        }
+        let verdict = match outcome {
+            Outcome::Done(_) => String::new(),
+            Outcome::Rejected(reject) => format!("REJECTED {reject} "),
+        };
+        let what = format!("{verdict}{command:?}");
+        self.note(&what.chars().take(400).collect::<String>());
     }
 
     /// Whether nothing that was acknowledged may be lost by a service.

@@ -12,6 +12,7 @@ mod nodes;
 mod queue;
 mod servers;
 mod setup;
+mod watching;
 
 pub use network::{Place, Weather};
 pub use setup::{Setup, policy, service};
@@ -29,6 +30,7 @@ use tenure_core::{
     agent::Input,
     controller::{Hold, Moved},
 };
+use watching::Watching;
 
 /// How often leaders look at their clocks.
 const TICK: Millis = Millis(20);
@@ -38,6 +40,7 @@ const APPEND: Millis = Millis(30);
 const DATA: Millis = Millis(5);
 
 pub struct World {
+    pub seed: u64,
     pub now: Moment,
     /// What was committed so far.
     pub state: State,
@@ -49,6 +52,17 @@ pub struct World {
     pub dice: Dice,
     pub answers: BTreeMap<u64, Result<Moved, Hold>>,
     pub notes: Vec<String>,
+    /// Whether notes are taken; what they would say is counted all the same.
+    pub noting: bool,
+    /// How often what happened that random faults are to reach.
+    pub counts: BTreeMap<String, u64>,
+    pub watching: Watching,
+    /// By how many milliseconds the wall clock was set forward.
+    pub wall_ahead: u64,
+    /// When a leader was last acknowledged by a majority.
+    pub quorum_at: Moment,
+    /// The longest lease that was ever granted.
+    pub longest_lease: Millis,
     /// Whether clients write.
     pub writing: bool,
     /// How many replicas a client waits for.
@@ -67,6 +81,7 @@ pub struct World {
 impl World {
     pub fn new(setup: &Setup) -> Self {
         let mut world = Self {
+            seed: setup.seed,
             now: Moment(1_000_000),
             state: State::default(),
             servers: (1..=3).map(|id| (id, Server::new(id))).collect(),
@@ -76,6 +91,12 @@ impl World {
             dice: Dice::new(setup.seed),
             answers: BTreeMap::new(),
             notes: Vec::new(),
+            noting: true,
+            counts: BTreeMap::new(),
+            watching: Watching::default(),
+            wall_ahead: 0,
+            quorum_at: Moment(0),
+            longest_lease: setup.automation.fast_lease,
             writing: false,
             client_acks: setup.client_acks,
             term: 0,
@@ -100,11 +121,20 @@ impl World {
 
     /// The wall clock, which is nobody's in particular.
     pub fn wall(&self) -> Timestamp {
-        Timestamp(self.now.0 / 1_000)
+        Timestamp((self.now.0 / 1_000).saturating_add(self.wall_ahead))
     }
 
     pub fn note(&mut self, what: &str) {
-        self.notes.push(format!("{} {what}", self.now.0 / 1_000));
+        if self.noting {
+            self.notes.push(format!("{} {what}", self.now.0 / 1_000));
+        }
+    }
+
+    pub fn count(&mut self, what: &str) {
+        match self.counts.get_mut(what) {
+            Some(times) => *times += 1,
+            None => drop(self.counts.insert(what.to_owned(), 1)),
+        }
     }
 
     /// Lets time pass, checking after each event that nothing is broken.

@@ -30,6 +30,8 @@ pub struct Node {
     pub asked: u64,
     /// Whether its agent was told that the node is about to stop.
     pub leaving: bool,
+    /// By how much its clock was set forward, beyond what clocks may do.
+    pub ahead: Millis,
 }
 
 impl Node {
@@ -48,6 +50,7 @@ impl Node {
             latest: vec![0; services],
             asked: 0,
             leaving: false,
+            ahead: Millis(0),
         }
     }
 }
@@ -66,7 +69,7 @@ impl World {
     }
 
     pub fn clock(&self, node: u64) -> Moment {
-        drifted(self.now, self.node(node).drift)
+        drifted(self.now, self.node(node).drift).after(self.node(node).ahead)
     }
 
     pub(super) fn runs(&self, node: u64) -> bool {
@@ -93,7 +96,7 @@ impl World {
             services: services.map(|(_, name)| name.clone()).collect(),
             kept: self.node(node).kept.clone(),
             heartbeat: Millis(100),
-            lease: Millis(1_000),
+            lease: self.longest_lease,
         };
         let agent = Agent::new(start, self.clock(node));
         let it = self.node_mut(node);
@@ -216,6 +219,7 @@ impl World {
                 ..
             } => {
                 self.node_mut(id).asked += 1;
+                self.count("pledge asked for");
                 let event = Event::PledgeAsk {
                     from: id,
                     to: node.0,
@@ -252,6 +256,7 @@ impl World {
     }
 
     pub(super) fn pledge_answered(&mut self, to: u64, from: u64, request: u64, pledged: bool) {
+        self.count(if pledged { "pledged" } else { "pledge refused" });
         let from = NodeId(from);
         let answered = Input::PledgeAnswered {
             request,

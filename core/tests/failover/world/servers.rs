@@ -16,6 +16,8 @@ pub struct Server {
     pub stalled_until: Moment,
     /// Thousandths by which its clock is faster.
     pub drift: i64,
+    /// By how much it was set forward, beyond what clocks may do.
+    pub ahead: Millis,
     pub voter: Voter,
     /// The term in which it believes that it leads, and whether its controller does already.
     pub leads: Option<u64>,
@@ -36,6 +38,7 @@ impl Server {
             up: true,
             stalled_until: Moment(0),
             drift: 0,
+            ahead: Millis(0),
             voter: Voter::default(),
             leads: None,
             settled: false,
@@ -60,7 +63,7 @@ impl World {
     }
 
     pub(super) fn server_clock(&self, server: u64) -> Moment {
-        drifted(self.now, self.server(server).drift)
+        drifted(self.now, self.server(server).drift).after(self.server(server).ahead)
     }
 
     /// The server that was elected last, if it still leads.
@@ -125,7 +128,13 @@ impl World {
                 Output::Grant { via, grant } => self.send_grant(id, via.0, grant),
                 Output::Propose { proposal, command } => self.propose(id, proposal, command),
                 Output::Answer { ask, answer } => drop(self.answers.insert(ask, answer)),
-                Output::Note(text) => self.note(&format!("s{id}: {text}")),
+                Output::Note(text) => {
+                    if let Some(held) = text.strip_prefix("held: ") {
+                        let code = held.split(':').next().unwrap_or_default();
+                        self.count(&format!("held: {code}"));
+                    }
+                    self.note(&format!("s{id}: {text}"));
+                }
             }
         }
     }
@@ -196,7 +205,7 @@ impl World {
         let now = self.now;
         let drift = self.server(server).drift;
         let mut fresh = Server::new(server);
-        fresh.drift = drift;
+        (fresh.drift, fresh.ahead) = (drift, self.server(server).ahead);
         fresh.voter = self.server(server).voter.restarted(now);
         self.servers.insert(server, fresh);
     }

@@ -1,0 +1,124 @@
+//! The random faults of the core, with more seeds than the gate tries, or one seed again, step by step.
+
+use clap::Args;
+
+use crate::stage::{Cargo, Failure, timed};
+
+/// Controllers and agents in the model world, under random faults.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// How many seeds; each is a run in a world of its own.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// New seeds are begun for so many minutes, instead of so many seeds.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// The first seed; otherwise one that was never tried. Alone it is the only one.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many faults a run has.
+    #[arg(long)]
+    faults: Option<u64>,
+    /// Of those, only these, as a failure names them: `3,7,9`.
+    #[arg(long)]
+    steps: Option<String>,
+    /// Shows each step, what happened in it, and what everybody is and believes after it.
+    #[arg(long)]
+    trace: bool,
+    /// The first step that is shown.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// The last step that is shown.
+    #[arg(long)]
+    to: Option<u64>,
+}
+
+impl Simulate {
+    /// Runs the test of random faults, built to run fast.
+    ///
+    /// # Errors
+    /// When a promise is broken; its output has the seed, the shortest list of faults that was found, and the
+    /// command that replays it.
+    pub fn run(&self) -> Result<(), Failure> {
+        timed("simulation", || self.command().stage("simulation"))
+    }
+
+    fn command(&self) -> Cargo {
+        let mut command = Cargo::new(&["test", "--locked", "--profile", "simulate"])
+            .arg("--package")
+            .arg("tenure-core")
+            .arg("--test")
+            .arg("domain")
+            .arg("failover::faults::whatever")
+            .arg("--")
+            .arg("--nocapture")
+            .env("TENURE_FAULTS_SHRINK", "1");
+        let one = self.seed.is_some() && self.minutes.is_none();
+        let seeds = if one { 1 } else { self.seeds };
+        let numbers = [
+            ("TENURE_FAULTS_SEED", self.seed),
+            ("TENURE_FAULTS_MINUTES", self.minutes),
+            (
+                "TENURE_FAULTS_SEEDS",
+                self.minutes.is_none().then_some(seeds),
+            ),
+            ("TENURE_FAULTS", self.faults),
+        ];
+        for (name, value) in numbers {
+            if let Some(value) = value {
+                command = command.env(name, value.to_string());
+            }
+        }
+        if let Some(steps) = &self.steps {
+            command = command.env("TENURE_FAULTS_STEPS", steps);
+        }
+        if self.trace {
+            let to = self.to.map(|to| to.to_string()).unwrap_or_default();
+            command = command.env("TENURE_FAULTS_TRACE", format!("{}..{to}", self.from));
+        }
+        command
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn simulate() -> Simulate {
+        Simulate {
+            seeds: 500,
+            minutes: None,
+            seed: None,
+            faults: None,
+            steps: None,
+            trace: false,
+            from: 0,
+            to: None,
+        }
+    }
+
+    #[test]
+    fn what_was_asked_reaches_the_test_through_the_environment() {
+        let line = simulate().command().to_string();
+        assert!(
+            line.starts_with("TENURE_FAULTS_SHRINK=1 TENURE_FAULTS_SEEDS=500 cargo test"),
+            "{line}"
+        );
+        let again = Simulate {
+            seed: Some(7),
+            steps: Some("3,9".to_owned()),
+            trace: true,
+            to: Some(9),
+            ..simulate()
+        };
+        let line = again.command().to_string();
+        for part in [
+            "TENURE_FAULTS_SEED=7 ",
+            "TENURE_FAULTS_SEEDS=1 ",
+            "TENURE_FAULTS_STEPS=3,9 ",
+            "TENURE_FAULTS_TRACE=0..9 ",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+}
