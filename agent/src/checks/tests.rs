@@ -47,6 +47,7 @@ fn board(observations: &[(&str, Observation)], at: Moment) -> Arc<Board> {
     let services: Vec<ServiceName> = ["a", "b", "c", "d", "e", "f"].map(name).into();
     let kept = Kept {
         services: [(name("a"), held), (name("b"), held)].into(),
+        ..Kept::default()
     };
     let start = Start {
         member: member(),

@@ -235,6 +235,8 @@ fn authority(kept: Option<&KeptService>) -> Moment {
 /// Whether two records differ in nothing but that leases last longer by the later one.
 fn only_leases_grew(earlier: &Kept, later: &Kept) -> bool {
     earlier.services.len() == later.services.len()
+        && earlier.electors == later.electors
+        && earlier.rules == later.rules
         && earlier.services.iter().all(|(name, before)| {
             later.services.get(name).is_some_and(|after| {
                 let leased_until = before.leased_until;

@@ -15,7 +15,7 @@ use tenure_core::{
 
 use crate::clock;
 
-const LEASE: Millis = Millis(600);
+const LEASE: Millis = Millis(1_000);
 const BOUND: Duration = Duration::from_secs(30);
 
 #[tokio::test]
@@ -72,8 +72,7 @@ async fn an_action_that_hangs_is_given_up_for_a_fence() {
 async fn a_look_that_hangs_holds_no_fence_up() {
     let mut rig = Rig::start(Setup::default());
     rig.beat(|sign| sign.presence == Presence::Running).await;
-    rig.grant(LEASE, primary(Epoch(1)));
-    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.promoted(LEASE, primary(Epoch(1))).await;
     rig.hang_looks();
     rig.acts(|action| matches!(action, Action::Fence { .. }))
         .await;
@@ -86,8 +85,7 @@ async fn a_look_that_hangs_holds_no_fence_up() {
 async fn an_exit_is_told_at_once_whatever_is_under_way() {
     let mut rig = Rig::start(Setup::default());
     rig.beat(|sign| sign.presence == Presence::Running).await;
-    rig.grant(Millis(60_000), primary(Epoch(1)));
-    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.promoted(Millis(60_000), primary(Epoch(1))).await;
     rig.hang_looks();
     rig.exit();
     let gone = rig.beat(|sign| sign.presence == Presence::Exited).await;
@@ -109,6 +107,7 @@ async fn what_an_earlier_process_held_goes_on() {
     };
     let kept = Kept {
         services: [(service(), held)].into(),
+        ..Kept::default()
     };
     let mut rig = Rig::start(Setup {
         kept,
@@ -162,8 +161,7 @@ async fn a_primary_asks_for_pledges_when_no_leader_speaks() {
     rig.control_loss = ControlLoss::Pledge;
     let mut directive = primary(Epoch(1));
     rig::with_fellow(&mut directive, NodeId(2), &there);
-    rig.grant(LEASE, directive);
-    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.promoted(LEASE, directive).await;
     let pledging = tokio::spawn(async move {
         while let Some(question) = questions.next().await {
             assert_eq!(question.request.holder, member(1));
@@ -186,8 +184,7 @@ async fn a_primary_asks_for_pledges_when_no_leader_speaks() {
 async fn roles_are_handed_over_before_the_node_is_left() {
     let mut rig = Rig::start(Setup::default());
     rig.beat(|sign| sign.presence == Presence::Running).await;
-    rig.grant(Millis(60_000), primary(Epoch(1)));
-    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.promoted(Millis(60_000), primary(Epoch(1))).await;
     rig.leave().await;
     rig.leaving_beat().await;
     assert!(!rig.has_left(), "it still holds the role");
@@ -228,8 +225,7 @@ async fn a_full_disk_keeps_it_from_promising_but_not_from_fencing() {
 async fn a_full_disk_stops_no_primary_that_is_granted_to() {
     let mut rig = Rig::start(Setup::default());
     rig.beat(|sign| sign.presence == Presence::Running).await;
-    rig.grant(LEASE, primary(Epoch(1)));
-    rig.beat(|sign| sign.report.role.is_some()).await;
+    rig.promoted(LEASE, primary(Epoch(1))).await;
     rig.fill_disk();
     let late = clock::now().after(Millis(LEASE.0 * 3));
     while clock::now() < late {

@@ -172,6 +172,7 @@ mod tests {
         };
         Kept {
             services: [(ServiceName::new("a").unwrap(), service)].into(),
+            ..Kept::default()
         }
     }
 
@@ -208,12 +209,13 @@ mod tests {
         let folder = Folder::open(place.path()).unwrap();
         let (file, _) = KeptFile::open(&folder, "boot", NodeId(1), 1).unwrap();
         let mut keeper = keeper(file);
-        let huge = (0..100).map(|at| {
-            let name = format!("{}-{at:02}", "n".repeat(60));
+        let huge = (0..400).map(|at| {
+            let name = format!("{}-{at:03}", "n".repeat(59));
             (ServiceName::new(&name).unwrap(), KeptService::default())
         });
         let huge = Kept {
             services: huge.collect(),
+            ..Kept::default()
         };
         let number = keeper.keep(huge);
         assert!(!keeper.is_kept(number, Duration::from_secs(30)));

@@ -6,83 +6,33 @@
 //! the older of the two is then the truth. The page cache is durable enough: it outlives the process, and
 //! nothing here is true after the machine was restarted.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
-use serde::{Deserialize, Serialize};
-use tenure_core::agent::{Kept, KeptService};
-use tenure_core::{Epoch, Moment, NodeId, ServiceName};
+use tenure_core::NodeId;
+use tenure_core::agent::Kept;
 
 use super::envelope::{self, Kind, Unsealed};
+use super::stored::{ELECTORS_MAX, Stored};
 use super::{Folder, StateError};
 
 const FILE: &str = "kept";
 const KIND: Kind = Kind {
     magic: *b"TENUREAK",
-    version: 1,
+    version: 2,
 };
+/// Of an agent that kept neither whom to ask for pledges nor by which rules.
+const EARLIER: Kind = Kind { version: 1, ..KIND };
 
-/// What one service takes at most, its name and all numbers at their longest; and the rest of a record.
-const SERVICE_BYTES: u64 = 384;
-const REST_BYTES: u64 = 256;
+/// What one service takes at most, its name twice and all numbers at their longest, with as many others to ask
+/// as it can have; and the rest of a record.
+const SERVICE_BYTES: u64 = 512 + ELECTORS_MAX as u64 * ELECTOR_BYTES;
+const ELECTOR_BYTES: u64 = 320;
+const REST_BYTES: u64 = 512;
 /// Places begin at multiples of it, so that none shares a page with the other.
 const PAGE: u64 = 4_096;
-
-/// A record. Format version 1: fields are never changed.
-#[derive(Debug, Serialize, Deserialize)]
-struct Stored {
-    /// One more with each record.
-    sequence: u64,
-    /// The boot of the machine that the moments belong to.
-    boot: String,
-    node: NodeId,
-    services: BTreeMap<ServiceName, StoredService>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct StoredService {
-    epoch: Epoch,
-    holds: Option<Epoch>,
-    held: Option<Epoch>,
-    run: u64,
-    whole: bool,
-    leased_until: Moment,
-    pledged_until: Moment,
-    surveyed: Epoch,
-}
-
-impl From<KeptService> for StoredService {
-    fn from(kept: KeptService) -> Self {
-        Self {
-            epoch: kept.epoch,
-            holds: kept.holds,
-            held: kept.held,
-            run: kept.run,
-            whole: kept.whole,
-            leased_until: kept.leased_until,
-            pledged_until: kept.pledged_until,
-            surveyed: kept.surveyed,
-        }
-    }
-}
-
-impl From<StoredService> for KeptService {
-    fn from(stored: StoredService) -> Self {
-        Self {
-            epoch: stored.epoch,
-            holds: stored.holds,
-            held: stored.held,
-            run: stored.run,
-            whole: stored.whole,
-            leased_until: stored.leased_until,
-            pledged_until: stored.pledged_until,
-            surveyed: stored.surveyed,
-        }
-    }
-}
 
 /// The file.
 #[derive(Debug)]
@@ -118,13 +68,7 @@ impl KeptFile {
         let known = latest.as_ref().map_or(0, |stored| stored.services.len());
         let kept = latest
             .filter(|stored| stored.boot == boot && stored.node == node)
-            .map(|stored| Kept {
-                services: stored
-                    .services
-                    .into_iter()
-                    .map(|(name, service)| (name, service.into()))
-                    .collect(),
-            });
+            .map(Stored::into_kept);
         let count = u64::try_from(services.max(known)).unwrap_or(u64::MAX);
         let bytes = count.saturating_mul(SERVICE_BYTES) + REST_BYTES;
         let place = bytes.next_multiple_of(PAGE);
@@ -142,15 +86,7 @@ impl KeptFile {
     }
 
     fn record(&self, kept: &Kept) -> Result<Vec<u8>, StateError> {
-        let services = kept.services.iter();
-        let stored = Stored {
-            sequence: self.sequence,
-            boot: self.boot.clone(),
-            node: self.node,
-            services: services
-                .map(|(name, service)| (name.clone(), (*service).into()))
-                .collect(),
-        };
+        let stored = Stored::of(kept, self.sequence, &self.boot, self.node);
         let bytes = envelope::seal(KIND, &stored);
         let bytes = bytes.map_err(|why| StateError::disk("write", &self.path, why))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -206,7 +142,13 @@ fn latest(path: &Path, bytes: &[u8]) -> Result<Option<Stored>, StateError> {
     let (one, other) = bytes.split_at(bytes.len() / 2);
     let mut latest: Option<Stored> = None;
     for place in [one, other] {
-        match envelope::unseal::<Stored>(path, KIND, place) {
+        let found = match envelope::unseal::<Stored>(path, KIND, place) {
+            Err(StateError::UnknownVersion { found, .. }) if found == EARLIER.version => {
+                envelope::unseal::<Stored>(path, EARLIER, place)
+            }
+            found => found,
+        };
+        match found {
             Ok(Unsealed::Whole(stored)) => {
                 let is_later = |known: &Stored| known.sequence > stored.sequence;
                 if !latest.as_ref().is_some_and(is_later) {
@@ -226,6 +168,9 @@ fn latest(path: &Path, bytes: &[u8]) -> Result<Option<Stored>, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use tenure_core::agent::{KeptRules, KeptService};
+    use tenure_core::{ControlLoss, Endpoint, Epoch, Millis, Moment, ServiceName};
 
     fn kept(epoch: u64, names: &[&str]) -> Kept {
         let service = KeptService {
@@ -243,6 +188,7 @@ mod tests {
             services: services
                 .map(|name| (ServiceName::new(name).unwrap(), service))
                 .collect(),
+            ..Kept::default()
         }
     }
 
@@ -250,28 +196,91 @@ mod tests {
         KeptFile::open(folder, "boot", NodeId(3), services).unwrap()
     }
 
+    /// With somebody to ask, by rules.
+    fn kept_by_rules() -> Kept {
+        let rules = KeptRules {
+            lease: Millis(1_000),
+            heartbeat: Millis(100),
+            drift_permille: 10,
+            control_loss: ControlLoss::Pledge,
+        };
+        let there = Endpoint::new("b:7").unwrap();
+        let whom = [(NodeId(2), there)].into();
+        Kept {
+            electors: [(ServiceName::new("a").unwrap(), whom)].into(),
+            rules: Some(rules),
+            ..kept(4, &["a"])
+        }
+    }
+
+    const SERVICES: &str = "\"services\":{\"a\":{\"epoch\":4,\"holds\":4,\"held\":4,\"run\":4,\
+        \"whole\":true,\"leased_until\":4000,\"pledged_until\":7,\"surveyed\":1}}";
+
     #[test]
-    fn golden_record_of_format_version_1() {
+    fn golden_record_of_format_version_2() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(place.path()).unwrap();
         let (mut file, _) = open(&folder, 1);
-        file.write(&kept(4, &["a"])).unwrap();
+        file.write(&kept_by_rules()).unwrap();
+        assert_eq!(open(&folder, 1).1, Some(kept_by_rules()));
         let bytes = folder.read(FILE).unwrap().unwrap();
-        assert_eq!(bytes.len(), 8_192);
-        let (blank, place) = bytes.split_at(4_096);
+        assert_eq!(bytes.len(), 49_152);
+        let (blank, place) = bytes.split_at(24_576);
         assert!(
             blank.iter().all(|byte| *byte == 0),
             "the first is the second"
         );
         let end = place.iter().rposition(|byte| *byte != 0).unwrap();
-        let expected = b"TENUREAK\x01\x00\x9d\x00\x00\x00\x05\xd0\x80{\
-            {\"sequence\":1,\"boot\":\"boot\",\"node\":3,\"services\":{\"a\":{\"epoch\":4,\
-            \"holds\":4,\"held\":4,\"run\":4,\"whole\":true,\"leased_until\":4000,\
-            \"pledged_until\":7,\"surveyed\":1}}}";
-        assert_eq!(
-            place[..=end].escape_ascii().to_string(),
-            expected.escape_ascii().to_string()
+        let body = format!(
+            "{{\"sequence\":1,\"boot\":\"boot\",\"node\":3,{SERVICES},\
+             \"electors\":{{\"a\":{{\"2\":\"b:7\"}}}},\"rules\":{{\"lease\":1000,\"heartbeat\":100,\
+             \"drift_permille\":10,\"control_loss\":\"pledge\"}}}}"
         );
+        assert_eq!(place[..10].escape_ascii().to_string(), "TENUREAK\\x02\\x00");
+        assert_eq!(
+            place[18..=end].escape_ascii().to_string(),
+            body.escape_default().to_string().replace("\\'", "'")
+        );
+    }
+
+    #[test]
+    fn a_record_of_format_version_1_is_read_and_followed_by_one_of_version_2() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let body = format!("{{\"sequence\":1,\"boot\":\"boot\",\"node\":3,{SERVICES}}}");
+        let mut bytes = vec![0; 8_192];
+        let head = b"TENUREAK\x01\x00\x9d\x00\x00\x00\x05\xd0\x80{";
+        bytes[4_096..4_114].copy_from_slice(head);
+        bytes[4_114..4_114 + body.len()].copy_from_slice(body.as_bytes());
+        std::fs::write(folder.file(FILE), bytes).unwrap();
+        let (mut file, found) = open(&folder, 1);
+        assert_eq!(found, Some(kept(4, &["a"])));
+        file.write(&kept_by_rules()).unwrap();
+        assert_eq!(open(&folder, 1).1, Some(kept_by_rules()));
+    }
+
+    #[test]
+    fn of_too_many_to_ask_nobody_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let (mut file, _) = open(&folder, 1);
+        let long = |node: u64| format!("{}.{node}:65535", "h".repeat(240));
+        let whom = |count: u64| {
+            let whom = (1..=count)
+                .map(|node| (NodeId(u64::MAX - node), Endpoint::new(&long(node)).unwrap()));
+            Kept {
+                electors: [(ServiceName::new("a").unwrap(), whom.collect())].into(),
+                ..kept_by_rules()
+            }
+        };
+        file.write(&whom(64)).unwrap();
+        assert_eq!(open(&folder, 1).1, Some(whom(64)));
+        file.write(&whom(65)).unwrap();
+        let without = Kept {
+            electors: BTreeMap::new(),
+            ..kept_by_rules()
+        };
+        assert_eq!(open(&folder, 1).1, Some(without));
     }
 
     #[test]
@@ -320,8 +329,8 @@ mod tests {
     fn the_file_never_grows_after_it_was_opened() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(place.path()).unwrap();
-        let names: Vec<String> = (0..40)
-            .map(|at| format!("{}-{at:02}", "n".repeat(60)))
+        let names: Vec<String> = (0..400)
+            .map(|at| format!("{}-{at:03}", "n".repeat(59)))
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let (mut file, _) = open(&folder, 2);

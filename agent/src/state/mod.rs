@@ -5,6 +5,7 @@ mod folder;
 mod identity;
 mod keeper;
 mod kept;
+mod stored;
 
 pub(crate) use folder::Folder;
 pub(crate) use identity::{Identity, boot_id};

@@ -32,6 +32,7 @@ impl Agent {
         if grant.lease > Millis(0) {
             self.lease = grant.lease;
         }
+        self.is_ruled = true;
         let sent = self
             .sent
             .iter()
@@ -59,7 +60,12 @@ impl Instance {
         }
         self.epoch = directive.epoch;
         match &directive.wanted {
-            Wanted::Primary { .. } => self.allow(allowed),
+            Wanted::Primary { members, .. } => {
+                let asked = members.iter();
+                let asked = asked.map(|(node, fellow)| Some((*node, fellow.agent.clone()?)));
+                self.electors = asked.collect();
+                self.allow(allowed);
+            }
             Wanted::Replica { .. } => {
                 self.forbid();
                 // The leader stands by the primary again: it may be pledged to.
@@ -91,6 +97,7 @@ impl Instance {
     }
 
     fn forbid(&mut self) {
+        self.electors = None;
         self.leased_until = Moment(0);
         self.pledges.end();
     }

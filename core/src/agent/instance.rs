@@ -2,8 +2,8 @@
 
 use super::{Action, KeptService, Observation, Observed, pledges::Pledges};
 use crate::{
-    Directive, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Returned, Standing,
-    Surveyed, Wanted,
+    Directive, Endpoint, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Returned,
+    Standing, Surveyed, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,9 @@ pub(super) struct Instance {
     pub(super) idle_since: u64,
     /// Until when it may take writes, by grants.
     pub(super) leased_until: Moment,
+    /// Who could be promoted in its place, and where they are asked for pledges; None when that is not
+    /// known, or when somebody cannot be asked.
+    pub(super) electors: Option<BTreeMap<NodeId, Endpoint>>,
     /// Until when it may, by pledges of others.
     pub(super) pledges: Pledges,
     /// Until when it refuses promotion, for it has pledged to others.
@@ -85,6 +88,7 @@ impl Instance {
             },
             idle_since: 0,
             leased_until: kept.leased_until,
+            electors: None,
             pledges: Pledges::default(),
             pledged_until: kept.pledged_until,
             refuses: kept.surveyed,
@@ -164,18 +168,6 @@ impl Instance {
         if self.standing.holds().is_none() {
             self.idle_since = sequence;
             self.leased_until = Moment(0);
-        }
-    }
-
-    /// Who could be promoted in its place and how they are reached; None when that is not known, or
-    /// when somebody cannot be asked.
-    pub(super) fn electors(&self) -> Option<&BTreeMap<NodeId, Fellow>> {
-        match &self.directive.as_ref()?.wanted {
-            Wanted::Primary { members, .. } => members
-                .values()
-                .all(|fellow| fellow.agent.is_some())
-                .then_some(members),
-            Wanted::Replica { .. } | Wanted::Standby | Wanted::Peer => None,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Action, Feat, Observation};
 use crate::{
-    Endpoint, Epoch, Grant, Heartbeat, Member, Millis, Moment, NodeId, PledgeRequest, ServiceName,
+    ControlLoss, Endpoint, Epoch, Grant, Heartbeat, Member, Millis, Moment, NodeId, PledgeRequest,
+    ServiceName,
 };
 use std::collections::BTreeMap;
 
@@ -94,6 +95,24 @@ pub enum Output {
 pub struct Kept {
     /// Of each service.
     pub services: BTreeMap<ServiceName, KeptService>,
+    /// Of each service that it holds: who could be promoted in its place by the latest grant, and where
+    /// their agents are asked for pledges. Not there when somebody cannot be asked.
+    pub electors: BTreeMap<ServiceName, BTreeMap<NodeId, Endpoint>>,
+    /// What the latest grant said; None when there was none.
+    pub rules: Option<KeptRules>,
+}
+
+/// By which rules the member acts, as the latest grant said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptRules {
+    /// How long a grant or a pledge holds.
+    pub lease: Millis,
+    /// How often it beats.
+    pub heartbeat: Millis,
+    /// By how many thousandths clocks may differ in rate.
+    pub drift_permille: u32,
+    /// What a primary does when no leader can be reached.
+    pub control_loss: ControlLoss,
 }
 
 /// What outlives the agent's process, of one service.

@@ -14,11 +14,10 @@ mod pledges;
 mod shown;
 
 pub use action::{Action, Feat, Observation, Observed};
-pub use io::{Input, Kept, KeptService, Output, Start};
+pub use io::{Input, Kept, KeptRules, KeptService, Output, Start};
 
 use crate::{
-    ControlLoss, Endpoint, Epoch, Heartbeat, Millis, Moment, NodeId, PledgeRequest, ServiceName,
-    Sign, lease,
+    ControlLoss, Epoch, Heartbeat, Millis, Moment, PledgeRequest, ServiceName, Sign, lease,
 };
 use instance::Instance;
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +43,8 @@ pub struct Agent {
     heartbeat: Millis,
     drift_permille: u32,
     control_loss: ControlLoss,
+    /// Whether these are by the word of a leader, to this process or to an earlier one.
+    is_ruled: bool,
     leaving: bool,
     left: bool,
     next_id: u64,
@@ -62,23 +63,33 @@ impl Agent {
             None => now.after(lease::cautious(start.lease, 100)),
         };
         let instance = |service: &ServiceName| {
-            let kept = kept.services.get(service).copied().unwrap_or_default();
-            let mut instance = Instance::new(kept);
+            let known = kept.services.get(service).copied().unwrap_or_default();
+            let mut instance = Instance::new(known);
+            // Nobody else can have become an elector since: the leader lets nobody count whom this member
+            // has not said that it heard of, and what it has heard of is kept before it says so.
+            instance.electors = kept.electors.get(service).cloned();
             instance.pledged_until = instance.pledged_until.max(quarantine);
             (service.clone(), instance)
         };
+        let rules = kept.rules.unwrap_or(KeptRules {
+            lease: start.lease,
+            heartbeat: start.heartbeat,
+            drift_permille: 0,
+            control_loss: ControlLoss::Pledge,
+        });
         Self {
             instances: start.services.iter().map(instance).collect(),
             sequence: 1,
             sent: VecDeque::new(),
             next_beat: now,
             told: Vec::new(),
-            kept,
             heard: (0, 0),
-            lease: start.lease,
-            heartbeat: start.heartbeat,
-            drift_permille: 0,
-            control_loss: ControlLoss::Pledge,
+            lease: rules.lease,
+            heartbeat: rules.heartbeat,
+            drift_permille: rules.drift_permille,
+            control_loss: rules.control_loss,
+            is_ruled: kept.rules.is_some(),
+            kept,
             leaving: false,
             left: false,
             next_id: 1,
@@ -190,18 +201,14 @@ impl Agent {
             if granted || asked_lately || instance.pledges.until > now.after(half) {
                 continue;
             }
-            let Some(electors) = instance.electors() else {
+            let Some(electors) = instance.electors.clone() else {
                 continue;
             };
             let request = self.next_id;
             self.next_id = self.next_id.saturating_add(1);
-            let whom: Vec<(NodeId, Endpoint)> = electors
-                .iter()
-                .filter_map(|(node, fellow)| Some((*node, fellow.agent.clone()?)))
-                .collect();
-            let nodes = whom.iter().map(|(node, _)| *node).collect();
+            let nodes = electors.keys().copied().collect();
             instance.pledges.ask(request, now, lasting, nodes);
-            done.extend(whom.into_iter().map(|(node, agent)| Output::AskPledge {
+            done.extend(electors.into_iter().map(|(node, agent)| Output::AskPledge {
                 request,
                 node,
                 agent,
@@ -274,9 +281,21 @@ impl Agent {
     /// Before everything else of a step: what is promised and what is held outlives this process.
     fn keep(&mut self, out: &mut Vec<Output>) {
         let services = self.instances.iter();
+        let holding = services
+            .clone()
+            .filter(|(_, instance)| instance.standing.holds().is_some());
         let services = services.map(|(service, instance)| (service.clone(), instance.kept()));
         let kept = Kept {
             services: services.collect(),
+            electors: holding
+                .filter_map(|(service, it)| Some((service.clone(), it.electors.clone()?)))
+                .collect(),
+            rules: self.is_ruled.then_some(KeptRules {
+                lease: self.lease,
+                heartbeat: self.heartbeat,
+                drift_permille: self.drift_permille,
+                control_loss: self.control_loss,
+            }),
         };
         if kept != self.kept {
             self.kept = kept.clone();

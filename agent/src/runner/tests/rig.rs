@@ -243,6 +243,20 @@ impl Rig {
         self.grants.send(grant).unwrap();
     }
 
+    /// Grants until it serves: what answers a heartbeat before the latest that says that it is idle is void.
+    pub(super) async fn promoted(&mut self, lease: Millis, directive: Directive) {
+        let serves = async {
+            loop {
+                self.grant(lease, directive.clone());
+                let beat = self.next_beat().await;
+                if beat.signs.iter().any(|sign| sign.report.role.is_some()) {
+                    return;
+                }
+            }
+        };
+        timeout(BOUND, serves).await.expect("it serves");
+    }
+
     pub(super) fn actions(&self) -> Vec<Action> {
         self.store.lock().actions.clone()
     }
