@@ -1,10 +1,24 @@
 //! Real `redis-server` processes under agents and servers of this build, all in one process over
 //! loopback: what kills a primary, and what its clients see.
 
+#[path = "redis/fenced.rs"]
+mod fenced;
+#[path = "redis/looks.rs"]
+mod looks;
+#[path = "redis/power.rs"]
+mod power;
+#[path = "redis/returns.rs"]
+mod returns;
 #[path = "redis/site.rs"]
 mod site;
 #[path = "redis/store.rs"]
 mod store;
+#[path = "redis/stuck.rs"]
+mod stuck;
+#[path = "redis/switching.rs"]
+mod switching;
+#[path = "redis/twice.rs"]
+mod twice;
 #[path = "redis/writer.rs"]
 mod writer;
 
@@ -12,6 +26,7 @@ use std::time::Duration;
 
 use site::Site;
 use tenure_core::{Cause, Completeness, Note, Phase};
+use writer::Writer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_replaced_and_nothing_acknowledged_is_lost() {
@@ -72,6 +87,7 @@ async fn a_switchover_under_load_fails_no_write() {
     }
     writer.stop().await;
     assert_eq!(writer.failed(), Vec::<String>::new());
+    assert_eq!(writer.late(), Vec::<u64>::new());
     assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
     site.stop(Duration::from_secs(10)).await;
 }
@@ -87,11 +103,19 @@ async fn without_any_server_a_primary_goes_on_by_the_pledges_of_its_replicas() {
     // Longer than any lease: a write takes a millisecond at least.
     writer.acknowledged(3_000).await;
     println!("without servers: longest gap {:?}", writer.longest_gap());
+    // One that is started anew knows whom to ask.
+    site.stop_agent(primary).await;
+    site.restart_agent(primary).await;
+    writer.acknowledged(2_000).await;
+    println!("with another agent: longest gap {:?}", writer.longest_gap());
     site.start_servers().await;
     writer.acknowledged(1_500).await;
     println!("after: longest gap {:?}", writer.longest_gap());
     assert_eq!(site.primary().await, (primary, epoch));
     writer.stop().await;
+    // A primary that stops refuses. A replica that is late to acknowledge is none of its doing.
+    println!("late: {:?}", writer.late());
+    assert_eq!(writer.refused(), Vec::<u64>::new());
     assert_eq!(writer.failed(), Vec::<String>::new());
     assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
     site.stop(Duration::from_secs(10)).await;
@@ -103,13 +127,23 @@ async fn a_frozen_primary_is_replaced_and_acknowledges_nothing_when_it_wakes() {
     let mut writer = site.writer();
     writer.acknowledged(300).await;
     let (primary, epoch) = site.primary().await;
+    let mut beside = Writer::beside(site.port(primary));
+    beside.acknowledged(50).await;
     site.freeze_store(primary, true);
     let (_, next) = site.serves_after(epoch).await;
-    println!("{:#?}", site.receipt(next).await);
+    let before = beside.count();
+    let receipt = site.receipt(next).await;
+    println!("{:?}", receipt.account.timeline);
+    assert_eq!(receipt.account.cause, Cause::Stuck);
+    let proven = matches!(receipt.account.completeness, Completeness::Proven { .. });
+    assert!(proven, "{receipt:?}");
     writer.acknowledged(200).await;
     site.freeze_store(primary, false);
     site.whole().await;
+    beside.stop().await;
+    assert_eq!(beside.count(), before, "acknowledged when it woke");
     writer.stop().await;
+    assert_eq!(site.lost(&beside).await, Vec::<u64>::new());
     assert_eq!(site.lost(&writer).await, Vec::<u64>::new());
     site.stop(Duration::from_secs(10)).await;
 }

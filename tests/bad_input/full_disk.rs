@@ -1,13 +1,9 @@
 //! A disk that has no room left: a small file system for one server's data.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use tenure_core::Key;
 use tenure_tests::cluster::registers::Register;
 use tenure_tests::cluster::{Cluster, Options, SETTLE_BOUND, until};
+use tenure_tests::small_disk::SmallDisk;
 use tenure_tests::watches::content::{add_nodes, list, patient};
 use tenure_tests::watches::picture::Picture;
 use tenure_tests::watches::writers::Writers;
@@ -22,79 +18,6 @@ const LARGE_NODES: usize = 200;
 const LARGE_BYTES: usize = 8_000;
 /// What the operating system says.
 const NO_ROOM: &str = "No space left on device";
-
-/// A file system in memory. Dropping it unmounts it.
-struct SmallDisk {
-    at: PathBuf,
-}
-
-impl SmallDisk {
-    /// Mounts it; None, with the reason printed, where that is not permitted.
-    #[expect(
-        clippy::print_stdout,
-        reason = "a check that was left out has to be seen"
-    )]
-    fn mount(at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).expect("a folder to mount on");
-        let options = format!("size={SIZE_MIB}m");
-        let mut mounting = Command::new("mount");
-        mounting
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(at);
-        match mounting.output() {
-            Ok(output) if output.status.success() => Some(Self { at: at.to_owned() }),
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                println!("SKIPPED: a small file system cannot be mounted here: {said}");
-                None
-            }
-            Err(error) => {
-                println!("SKIPPED: mount cannot be run here: {error}");
-                None
-            }
-        }
-    }
-
-    /// Takes all the room that is left but so many bytes.
-    fn fill(&self, left: usize) -> PathBuf {
-        let path = self.at.join("filler");
-        let mut file = File::create(&path).expect("a file");
-        let block = vec![1; 64 << 10];
-        let mut written = 0;
-        while file.write_all(&block).is_ok() {
-            written += block.len() as u64;
-        }
-        file.set_len(written.saturating_sub(left as u64))
-            .expect("some room is left");
-        path
-    }
-
-    /// Makes it twice as large.
-    fn enlarge(&self) {
-        let options = format!("remount,size={}m", 2 * SIZE_MIB);
-        let status = Command::new("mount")
-            .args(["-o", &options])
-            .arg(&self.at)
-            .status();
-        assert!(
-            status.expect("mount can be run").success(),
-            "the file system is made larger"
-        );
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, so that a server that a failed test left running does not keep it.
-        let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
-        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
-        // The cluster's own folder could not be removed while this was mounted in it. Where the cluster is
-        // still there neither is empty, and it removes them itself.
-        for emptied in self.at.ancestors().take(2) {
-            let _not_empty = fs::remove_dir(emptied);
-        }
-    }
-}
 
 /// Which server's disk is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +39,7 @@ async fn others_take_over_when_the_disk_of_the_leader_is_full() {
 async fn full(whose: Whose) {
     let mut cluster = Cluster::prepare(Options::default()).expect("three servers");
     let small = 1;
-    let Some(disk) = SmallDisk::mount(cluster.servers()[small].data()) else {
+    let Some(disk) = SmallDisk::mount(cluster.servers()[small].data(), SIZE_MIB) else {
         return;
     };
     cluster.expect_log(NO_ROOM);
@@ -150,7 +73,7 @@ async fn full(whose: Whose) {
         .await
         .expect("writes go on without it");
 
-    disk.enlarge();
+    disk.enlarge(2 * SIZE_MIB);
     cluster.launch(small).expect("started again");
     writers
         .progress(WRITES)

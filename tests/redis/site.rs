@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,8 +40,17 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// What the stores of a site are like.
+#[derive(Default)]
+pub struct Plan {
+    /// More lines of each one's configuration.
+    pub redis: &'static str,
+    /// Where the first one's folder is, when it is not beside the others.
+    pub first: Option<PathBuf>,
+}
+
 pub struct Site {
-    folder: TempDir,
+    pub folder: TempDir,
     pub servers: BTreeMap<u64, Running>,
     pub stores: BTreeMap<u64, Store>,
     pub agents: BTreeMap<u64, Handle>,
@@ -53,6 +62,10 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Site {
+        Self::of(Plan::default()).await
+    }
+
+    pub async fn of(plan: Plan) -> Site {
         let _traced = tracing_subscriber::fmt()
             .with_max_level(level())
             .with_test_writer()
@@ -84,7 +97,7 @@ impl Site {
         };
         site.declare().await;
         for id in 1..=3 {
-            site.start_node(id).await;
+            site.start_node(id, &plan).await;
         }
         site.choose_first().await;
         site.whole().await;
@@ -137,8 +150,10 @@ impl Site {
         self.client.admin().execute(command).await.expect("done");
     }
 
-    async fn start_node(&mut self, id: u64) {
-        let mut store = Store::new(self.folder.path().join(format!("redis-{id}")));
+    async fn start_node(&mut self, id: u64, plan: &Plan) {
+        let beside = self.folder.path().join(format!("redis-{id}"));
+        let folder = plan.first.clone().filter(|_| id == 1).unwrap_or(beside);
+        let mut store = Store::new(folder, plan.redis);
         store.start();
         let port = store.port;
         self.stores.insert(id, store);
@@ -312,7 +327,7 @@ fn level() -> tracing_subscriber::filter::LevelFilter {
     wanted.unwrap_or(tracing_subscriber::filter::LevelFilter::WARN)
 }
 
-fn name(id: u64) -> NodeName {
+pub fn name(id: u64) -> NodeName {
     NodeName::new(&format!("db-{id}")).expect("a name")
 }
 

@@ -14,14 +14,15 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(folder: PathBuf) -> Store {
+    /// One with more lines of configuration, which come last.
+    pub fn new(folder: PathBuf, more: &str) -> Store {
         std::fs::create_dir_all(&folder).expect("a folder");
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
         let config = folder.join("redis.conf");
         let text = format!(
-            "bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n",
+            "bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n{more}\n",
             folder.display()
         );
         std::fs::write(config, text).expect("written");
@@ -44,12 +45,32 @@ impl Store {
         self.child = Some(child);
     }
 
+    /// Waits until it answers.
+    pub async fn is_up(&self) {
+        super::site::eventually("it to be up", || async {
+            super::looks::ask(self.port, &["PING"]).await.ok()
+        })
+        .await;
+    }
+
     /// Stops the process where it stands, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         let child = self.child.as_ref().expect("it runs");
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let signal = if frozen { Signal::STOP } else { Signal::CONT };
         kill_process(pid.expect("a pid"), signal).expect("signalled");
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => child.try_wait().expect("it can be asked").is_some(),
+            None => true,
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("redis.log")).expect("a log")
     }
 
     pub fn kill(&mut self) {

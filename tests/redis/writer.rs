@@ -11,6 +11,14 @@ use tokio::task::JoinHandle;
 
 use super::site::service;
 
+/// Whom a writer writes to.
+enum Whom {
+    /// Whoever is primary.
+    Primary(Box<Client>),
+    /// The store at a port, whatever becomes of it.
+    Store(u16),
+}
+
 #[derive(Debug, Default)]
 struct Log {
     acknowledged: Vec<u64>,
@@ -18,6 +26,10 @@ struct Log {
     longest_gap: Duration,
     /// Writes of which it is not known whether they were done.
     failed: Vec<String>,
+    /// Writes that were done, and that no replica acknowledged within the time that `WAIT` was given.
+    late: Vec<u64>,
+    /// Writes of which the store said that it does nothing of the kind.
+    refused: Vec<u64>,
 }
 
 impl Log {
@@ -32,36 +44,58 @@ impl Log {
 }
 
 pub struct Writer {
+    /// Its keys begin so.
+    prefix: &'static str,
     log: Arc<Mutex<Log>>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+/// How long after something failed it is tried again.
+const PAUSE: Duration = Duration::from_millis(2);
 
 impl Writer {
+    /// One that follows the primary.
     pub fn start(client: Client) -> Writer {
+        Self::begin("w", Whom::Primary(Box::new(client)))
+    }
+
+    /// One that knows nothing of Tenure, and goes on writing to one store.
+    pub fn beside(port: u16) -> Writer {
+        Self::begin("b", Whom::Store(port))
+    }
+
+    fn begin(prefix: &'static str, whom: Whom) -> Writer {
         let log = Arc::new(Mutex::new(Log::default()));
         let stop = watch::Sender::new(false);
-        let task = tokio::spawn(write(client, log.clone(), stop.subscribe()));
+        let writing = Writing {
+            prefix,
+            log: log.clone(),
+            stop: stop.subscribe(),
+            number: 0,
+        };
+        let task = tokio::spawn(writing.run(whom));
         Writer {
+            prefix,
             log,
             stop,
             task: Some(task),
         }
     }
 
-    fn count(&self) -> usize {
+    /// How many writes were acknowledged so far.
+    pub fn count(&self) -> usize {
         self.log.lock().expect("a log").acknowledged.len()
     }
 
-    /// Waits until so many more writes are acknowledged.
-    pub async fn acknowledged(&mut self, more: usize) {
+    /// Waits until so many more writes are acknowledged. Gives how many there are then.
+    pub async fn acknowledged(&mut self, more: usize) -> usize {
         let wanted = self.count() + more;
         super::site::eventually("writes acknowledged", || async {
-            (self.count() >= wanted).then_some(())
+            Some(self.count()).filter(|count| *count >= wanted)
         })
-        .await;
+        .await
     }
 
     /// The longest time between two acknowledgements since the last call.
@@ -73,12 +107,24 @@ impl Writer {
     pub fn forget(&self) {
         let mut log = self.log.lock().expect("a log");
         log.failed.clear();
+        log.late.clear();
+        log.refused.clear();
         log.longest_gap = Duration::ZERO;
     }
 
     /// What failed otherwise than by the store's word that nothing was done.
     pub fn failed(&self) -> Vec<String> {
         self.log.lock().expect("a log").failed.clone()
+    }
+
+    /// What no replica acknowledged in time. On a busy machine that may happen at any time.
+    pub fn late(&self) -> Vec<u64> {
+        self.log.lock().expect("a log").late.clone()
+    }
+
+    /// What the store refused, being no primary, or one without replicas.
+    pub fn refused(&self) -> Vec<u64> {
+        self.log.lock().expect("a log").refused.clone()
     }
 
     pub async fn stop(&mut self) {
@@ -97,7 +143,7 @@ impl Writer {
         for part in acknowledged.chunks(1_000) {
             let mut pipe = redis::pipe();
             for number in part {
-                pipe.cmd("EXISTS").arg(format!("w:{number}"));
+                pipe.cmd("EXISTS").arg(format!("{}:{number}", self.prefix));
             }
             let found: Vec<u64> = pipe.query_async(&mut connection).await.expect("answers");
             missing.extend(
@@ -120,33 +166,66 @@ async fn connect(endpoint: &str) -> Option<MultiplexedConnection> {
         .ok()
 }
 
-async fn write(client: Client, log: Arc<Mutex<Log>>, stop: watch::Receiver<bool>) {
-    let mut follow = client.follow(service()).await.expect("follows");
-    let mut number = 0u64;
-    while !*stop.borrow() {
-        let Some(primary) = follow.current() else {
-            let _told = tokio::time::timeout(ANSWER_WITHIN, follow.changed()).await;
-            continue;
-        };
-        let Some(mut connection) = connect(primary.endpoint.as_str()).await else {
-            let _told = tokio::time::timeout(Duration::from_millis(20), follow.changed()).await;
-            continue;
-        };
-        while !*stop.borrow() {
-            number += 1;
+struct Writing {
+    prefix: &'static str,
+    log: Arc<Mutex<Log>>,
+    stop: watch::Receiver<bool>,
+    number: u64,
+}
+
+impl Writing {
+    async fn run(mut self, whom: Whom) {
+        match whom {
+            Whom::Primary(client) => self.follow(&client).await,
+            Whom::Store(port) => {
+                let endpoint = format!("127.0.0.1:{port}");
+                while !self.is_over() {
+                    if let Some(mut connection) = connect(&endpoint).await {
+                        self.write_to(&mut connection).await;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    async fn follow(&mut self, client: &Client) {
+        let mut follow = client.follow(service()).await.expect("follows");
+        while !self.is_over() {
+            let Some(primary) = follow.current() else {
+                let _told = tokio::time::timeout(ANSWER_WITHIN, follow.changed()).await;
+                continue;
+            };
+            let Some(mut connection) = connect(primary.endpoint.as_str()).await else {
+                let _told = tokio::time::timeout(Duration::from_millis(20), follow.changed()).await;
+                continue;
+            };
+            self.write_to(&mut connection).await;
+            let _told = tokio::time::timeout(PAUSE, follow.changed()).await;
+        }
+    }
+
+    /// Writes until something fails.
+    async fn write_to(&mut self, connection: &mut MultiplexedConnection) {
+        while !self.is_over() {
+            self.number += 1;
+            let number = self.number;
             let mut pipe = redis::pipe();
-            pipe.cmd("SET").arg(format!("w:{number}")).arg(number);
+            pipe.cmd("SET")
+                .arg(format!("{}:{number}", self.prefix))
+                .arg(number);
             pipe.cmd("WAIT").arg(1).arg(100);
-            let answer = pipe.query_async::<(String, u64)>(&mut connection);
+            let answer = pipe.query_async::<(String, u64)>(connection);
             let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
             match answer {
-                Ok(Ok((_, replicas))) if replicas >= 1 => log.lock().expect("a log").took(number),
-                other => {
-                    note(&log, number, other);
-                    let pause = Duration::from_millis(2);
-                    let _told = tokio::time::timeout(pause, follow.changed()).await;
-                    break;
+                Ok(Ok((_, replicas))) if replicas >= 1 => {
+                    self.log.lock().expect("a log").took(number);
                 }
+                other => return note(&self.log, number, other),
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -160,13 +239,13 @@ fn note(
     number: u64,
     answer: Result<redis::RedisResult<(String, u64)>, tokio::time::error::Elapsed>,
 ) {
-    let why = match answer {
-        Ok(Ok((_, replicas))) => format!("{number}: on {replicas} replicas"),
-        Ok(Err(error)) if was_refused(&error) => return,
-        Ok(Err(error)) => format!("{number}: {error}"),
-        Err(_) => format!("{number}: no answer"),
-    };
-    log.lock().expect("a log").failed.push(why);
+    let mut log = log.lock().expect("a log");
+    match answer {
+        Ok(Ok(_)) => log.late.push(number),
+        Ok(Err(error)) if was_refused(&error) => log.refused.push(number),
+        Ok(Err(error)) => log.failed.push(format!("{number}: {error}")),
+        Err(_) => log.failed.push(format!("{number}: no answer")),
+    }
 }
 
 fn was_refused(error: &redis::RedisError) -> bool {

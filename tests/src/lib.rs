@@ -7,4 +7,5 @@ pub mod linearizability;
 pub mod ports;
 pub mod power_loss;
 pub mod process;
+pub mod small_disk;
 pub mod watches;
