@@ -32,6 +32,28 @@ pub fn partition(world: &mut World, one_way: bool) {
     }
 }
 
+/// A node and a server are left to each other, most often the primary's and the leader; the other servers may
+/// be started anew in the same moment, having forgotten whom they had heard.
+pub fn cut_off_together(world: &mut World, node: u64, server: u64) {
+    for other in world.node_ids().filter(|other| *other != node) {
+        world.net.cut_both(Place::Node(node), Place::Node(other));
+        world
+            .net
+            .cut_both(Place::Server(server), Place::Node(other));
+    }
+    let anew = world.dice.percent(50);
+    for other in (1..=3).filter(|other| *other != server) {
+        world.net.cut_both(Place::Node(node), Place::Server(other));
+        world
+            .net
+            .cut_both(Place::Server(server), Place::Server(other));
+        if anew {
+            world.kill_server(other);
+            world.start_server(other);
+        }
+    }
+}
+
 /// A clock is set forward, as none may be: only in the worlds that are set apart for that.
 pub fn clock_jumps(world: &mut World, node: u64, server: u64) {
     if !has_broken_clocks(world.seed) {

@@ -103,6 +103,9 @@ pub const FAULTS: &[FaultKind] = &[
         (1..=3).for_each(|server| world.kill_server(server));
     }),
     (4, "partition", |world, _, _| big::partition(world, false)),
+    (4, "cut off together", |world, node, server| {
+        big::cut_off_together(world, node, server);
+    }),
     (3, "one-way partition", |world, _, _| {
         big::partition(world, true);
     }),

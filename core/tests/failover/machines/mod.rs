@@ -3,6 +3,7 @@
 mod controller;
 mod grants;
 mod leader;
+mod lives;
 mod member;
 mod members;
 mod pledges;
