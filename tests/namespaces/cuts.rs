@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_core::{Cause, FenceProof};
+use tenure_core::{Automation, Cause, FenceProof, Millis};
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::network::Place;
 
@@ -180,16 +180,28 @@ fn all_others() -> Vec<Place> {
     others
 }
 
+/// Replicas still hear such a primary: it has the grace of its agent, which is shorter here than by default.
+fn with_short_grace() -> Wanted {
+    let automation = Automation {
+        agent_grace: Millis(4_000),
+        ..Automation::default()
+    };
+    Wanted {
+        automation,
+        ..Wanted::default()
+    }
+}
+
 #[test]
 fn a_primary_that_does_not_hear_the_servers_is_replaced() {
-    run(Wanted::default(), async |trial| {
+    run(with_short_grace(), async |trial| {
         one_way(trial, OneWay::Deaf, &servers(0..SERVERS)).await;
     });
 }
 
 #[test]
 fn a_primary_that_the_servers_do_not_hear_is_replaced() {
-    run(Wanted::default(), async |trial| {
+    run(with_short_grace(), async |trial| {
         one_way(trial, OneWay::Mute, &servers(0..SERVERS)).await;
     });
 }
