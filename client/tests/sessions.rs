@@ -324,3 +324,29 @@ async fn agents_ask_one_another_for_pledges() {
     let nobody = Endpoint::new(&nobody).unwrap();
     assert!(!asker.ask(&nobody, &pledge_request(4), BOUND).await);
 }
+
+/// One that is slow has pledged all the same; meanwhile others are asked over another connection.
+#[tokio::test]
+async fn an_answer_that_takes_long_counts() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let mut questions = pledge::serve(listen).await.unwrap();
+    let there = Endpoint::new(&questions.address().to_string()).unwrap();
+    let answering = tokio::spawn(async move {
+        let slow = questions.next().await.unwrap();
+        // It has not heard of the later one before that is asked.
+        questions.next().await.unwrap().answer(true);
+        slow.answer(true);
+        questions
+    });
+    let asker = pledge::Asker::new();
+    let within = Duration::from_secs(2);
+    let early = pledge_request(4);
+    let late = async {
+        // Longer than a quarter of it.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        asker.ask(&there, &pledge_request(4), within).await
+    };
+    let both = tokio::join!(asker.ask(&there, &early, within), late);
+    assert_eq!(both, (true, true));
+    drop(answering.await.unwrap());
+}

@@ -20,8 +20,7 @@ const KEEP_WITHIN: Duration = Duration::from_millis(20);
 /// Questions to other agents that are under way; more are answered with no.
 const ASKS_MAX: usize = 1_024;
 
-/// How long another agent may take to answer: a quarter of what it is asked for, within these bounds.
-const ANSWER_LEAST: Duration = Duration::from_millis(50);
+/// How long another agent may take to answer: as long as what it is asked for, and no longer than this.
 const ANSWER_MOST: Duration = Duration::from_secs(1);
 
 /// What a carrier is made of.
@@ -211,8 +210,7 @@ impl Carrier {
             let _full = answer.try_send(refused);
             return;
         }
-        let quarter = Duration::from_millis(what.lasting.0 / 4);
-        let within = quarter.clamp(ANSWER_LEAST, ANSWER_MOST);
+        let within = Duration::from_millis(what.lasting.0).min(ANSWER_MOST);
         let asker = self.asker.clone();
         self.asks.spawn(async move {
             let pledged = asker.ask(&agent, &what, within).await;
