@@ -25,6 +25,7 @@ mod change;
 mod client;
 mod command;
 pub mod controller;
+pub mod copies;
 mod digest;
 mod event;
 mod history;

@@ -1,0 +1,157 @@
+//! Nodes that are lost, return, drain and go: what of theirs counts, and what stands in the way.
+
+use super::ledger::name_of;
+use super::row::Row;
+use super::{ItemName, Ledger, Obstacles, Refusal, Store};
+use crate::NodeId;
+use std::collections::BTreeSet;
+
+/// What to do when items would be left with too few fresh copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooFew {
+    /// Refuse, and name at most so many of them.
+    Refuse {
+        /// How many items to name.
+        name: usize,
+    },
+    /// Go on: whoever asked accepted the loss in so many words.
+    AcceptLoss,
+}
+
+impl Ledger {
+    /// The node is lost: what it has stops counting and is not read. Its copies are not forgotten.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn lose(&mut self, node: NodeId) -> Result<(), Refusal> {
+        self.turn(node, |store| store.lost = true)
+    }
+
+    /// The node is back: what it has and was not overwritten meanwhile counts again.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn regain(&mut self, node: NodeId) -> Result<(), Refusal> {
+        self.turn(node, |store| store.lost = false)
+    }
+
+    /// The node drains: what it has stops counting and is still read, so that each replacement exists before the
+    /// old copy goes.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`]; [`Refusal::WouldLeaveTooFew`] when fewer nodes are left to take copies than an item wants.
+    pub fn drain(&mut self, node: NodeId, too_few: TooFew) -> Result<(), Refusal> {
+        if let TooFew::Refuse { name } = too_few {
+            self.refuse(node, self.drain_obstacles(node, name)?)?;
+        }
+        self.turn(node, |store| store.draining = true)
+    }
+
+    /// The node no longer drains.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn stop_drain(&mut self, node: NodeId) -> Result<(), Refusal> {
+        self.turn(node, |store| store.draining = false)
+    }
+
+    /// Whether nothing of the node is left in the ledger, so that its removal loses nothing.
+    #[must_use]
+    pub fn is_evacuated(&self, node: NodeId) -> bool {
+        self.store(node).is_none_or(|store| store.items.len() == 0)
+    }
+
+    /// The node is gone for good, and its copies with it.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`]; [`Refusal::WouldLeaveTooFew`] when a copy of its is needed: repair first, or accept the loss.
+    pub fn remove_node(&mut self, node: NodeId, too_few: TooFew) -> Result<(), Refusal> {
+        let number = self.stores.number(node)?;
+        if let TooFew::Refuse { name } = too_few {
+            self.refuse(node, self.removal_obstacles(node, name)?)?;
+        }
+        for slot in self.slots_of(number) {
+            self.change(slot, |row| row.remove(number));
+        }
+        self.stores.remove(node);
+        Ok(())
+    }
+
+    /// Items that could not be replaced elsewhere if the node drained, as the nodes stand now.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn drain_obstacles(&self, node: NodeId, name: usize) -> Result<Obstacles, Refusal> {
+        let others = self.stores.iter().filter(|(_, store)| store.node != node);
+        let takers = others.filter(|(_, store)| store.takes_copies()).count();
+        self.obstacles(node, name, |row, _| usize::from(row.wanted) > takers)
+    }
+
+    /// Items that would be left with too few fresh copies if the node went now.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn removal_obstacles(&self, node: NodeId, name: usize) -> Result<Obstacles, Refusal> {
+        self.obstacles(node, name, |row, number| self.is_needed(row, number))
+    }
+
+    fn obstacles(
+        &self,
+        node: NodeId,
+        name: usize,
+        stands_in_the_way: impl Fn(&Row, u16) -> bool,
+    ) -> Result<Obstacles, Refusal> {
+        let number = self.stores.number(node)?;
+        let mut count = 0_u64;
+        let mut first: BTreeSet<&[u8]> = BTreeSet::new();
+        let rows = self.slots_of(number).into_iter();
+        for row in rows.filter_map(|slot| self.slab.get(slot)) {
+            if !stands_in_the_way(row, number) {
+                continue;
+            }
+            count = count.saturating_add(1);
+            first.insert(row.name());
+            if first.len() > name {
+                first.pop_last();
+            }
+        }
+        let item = |name: &[u8]| -> Option<ItemName> {
+            let slot = self.names.find(&self.slab, name)?;
+            name_of(self.slab.get(slot)?)
+        };
+        let first = first.into_iter().filter_map(item).collect();
+        Ok(Obstacles { count, first })
+    }
+
+    fn refuse(&self, node: NodeId, obstacles: Obstacles) -> Result<(), Refusal> {
+        if obstacles.count == 0 {
+            return Ok(());
+        }
+        Err(Refusal::WouldLeaveTooFew { node, obstacles })
+    }
+
+    fn slots_of(&self, number: u16) -> Vec<u32> {
+        let store = self.stores.get(number);
+        store.map_or_else(Vec::new, |store| store.items.iter().collect())
+    }
+
+    /// Changes how a node stands, and with it what every item counts that has a copy there. No item is written.
+    fn turn(&mut self, node: NodeId, turn: impl FnOnce(&mut Store)) -> Result<(), Refusal> {
+        let number = self.stores.number(node)?;
+        let slots = self.slots_of(number);
+        for slot in &slots {
+            if let Some(row) = self.slab.get(*slot) {
+                self.counts.subtract(*slot, row, &self.stores);
+            }
+        }
+        if let Some(store) = self.stores.get_mut(number) {
+            turn(store);
+        }
+        for slot in &slots {
+            if let Some(row) = self.slab.get(*slot) {
+                self.counts.add(*slot, row, &self.stores);
+            }
+        }
+        Ok(())
+    }
+}
