@@ -26,11 +26,11 @@ const KIND: Kind = Kind {
 /// Of an agent that kept neither whom to ask for pledges nor by which rules.
 const EARLIER: Kind = Kind { version: 1, ..KIND };
 
-/// What one service takes at most, its name twice and all numbers at their longest, with as many others to ask
-/// as it can have; and the rest of a record.
-const SERVICE_BYTES: u64 = 512 + ELECTORS_MAX as u64 * ELECTOR_BYTES;
+/// What one service takes at most, its name twice and all numbers at their longest; one that is asked for
+/// pledges; and the rest of a record.
+const SERVICE_BYTES: u64 = 512;
 const ELECTOR_BYTES: u64 = 320;
-const REST_BYTES: u64 = 512;
+const REST_BYTES: u64 = 512 + ELECTORS_MAX as u64 * ELECTOR_BYTES;
 /// Places begin at multiples of it, so that none shares a page with the other.
 const PAGE: u64 = 4_096;
 
@@ -224,8 +224,8 @@ mod tests {
         file.write(&kept_by_rules()).unwrap();
         assert_eq!(open(&folder, 1).1, Some(kept_by_rules()));
         let bytes = folder.read(FILE).unwrap().unwrap();
-        assert_eq!(bytes.len(), 49_152);
-        let (blank, place) = bytes.split_at(24_576);
+        assert_eq!(bytes.len(), 90_112);
+        let (blank, place) = bytes.split_at(45_056);
         assert!(
             blank.iter().all(|byte| *byte == 0),
             "the first is the second"
@@ -273,9 +273,9 @@ mod tests {
                 ..kept_by_rules()
             }
         };
-        file.write(&whom(64)).unwrap();
-        assert_eq!(open(&folder, 1).1, Some(whom(64)));
-        file.write(&whom(65)).unwrap();
+        file.write(&whom(128)).unwrap();
+        assert_eq!(open(&folder, 1).1, Some(whom(128)));
+        file.write(&whom(129)).unwrap();
         let without = Kept {
             electors: BTreeMap::new(),
             ..kept_by_rules()

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use tenure_core::agent::{Kept, KeptRules, KeptService};
 use tenure_core::{ControlLoss, Endpoint, Epoch, Millis, Moment, NodeId, ServiceName};
 
-/// Of how many others that could take over the addresses are kept. Where there are more, an agent that is
-/// started anew asks nobody.
-pub(super) const ELECTORS_MAX: usize = 64;
+/// Of how many others that could take over the addresses are kept, of all services together. Of a service
+/// whose others find no room an agent that is started anew asks nobody.
+pub(super) const ELECTORS_MAX: usize = 128;
 
 /// A record. Format version 2; version 1 had neither `electors` nor `rules`. Fields are never changed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,8 +100,15 @@ impl From<StoredService> for KeptService {
 impl Stored {
     pub(super) fn of(kept: &Kept, sequence: u64, boot: &str, node: NodeId) -> Self {
         let services = kept.services.iter();
+        let mut room = ELECTORS_MAX;
         let electors = kept.electors.iter();
-        let electors = electors.filter(|(_, whom)| whom.len() <= ELECTORS_MAX);
+        let electors = electors.filter(|(_, whom)| match room.checked_sub(whom.len()) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        });
         Self {
             sequence,
             boot: boot.to_owned(),
