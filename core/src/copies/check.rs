@@ -133,3 +133,83 @@ pub fn check_step(before: &Ledger, after: &Ledger, lossy: bool) -> Vec<Violation
     }
     found.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Checksum, CopyState, ItemName, Reported, TooFew};
+    use super::*;
+    use crate::{CopiesPolicy, NodeId};
+
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::new(CopiesPolicy::default());
+        let nodes: Vec<NodeId> = (1..=4).map(NodeId).collect();
+        for node in &nodes {
+            ledger.add_node(*node, None, 100).unwrap();
+        }
+        for name in ["a", "b", "c"] {
+            let item = ItemName::new(name).unwrap();
+            let on = ledger.propose(&item, 3, &BTreeSet::new());
+            ledger.place(&item, 3, &on).unwrap();
+            let reported = Reported {
+                item,
+                replaces: 0,
+                version: 1,
+                checksum: Checksum::new(&[1]).ok(),
+                size: 10,
+                holders: on,
+            };
+            assert!(ledger.report(&[reported]).unwrap()[0].is_ok());
+        }
+        ledger
+    }
+
+    fn numbers(violations: &[Violation]) -> BTreeSet<u32> {
+        violations
+            .iter()
+            .map(|violation| violation.number)
+            .collect()
+    }
+
+    #[test]
+    fn every_rule_of_one_ledger_can_be_broken() {
+        type Break = fn(&mut Ledger);
+        let table: [(u32, Break); 7] = [
+            (1, |ledger| {
+                ledger.slab.get_mut(0).unwrap().set(9, CopyState::Stale)
+            }),
+            (2, |ledger| ledger.slab.get_mut(0).unwrap().wanted = 0),
+            (3, |ledger| {
+                ledger.names = super::super::names::Names::default()
+            }),
+            (4, |ledger| ledger.counts.spare.insert(1)),
+            (4, |ledger| ledger.slab.get_mut(2).unwrap().size = 11),
+            (4, |ledger| {
+                ledger.stores.get_mut(0).unwrap().items.insert(77)
+            }),
+            (5, |ledger| ledger.slab.get_mut(0).unwrap().version = 0),
+        ];
+        assert_eq!(check(&ledger()), []);
+        for (number, act) in table {
+            let mut broken = ledger();
+            act(&mut broken);
+            assert!(numbers(&check(&broken)).contains(&number), "C{number}");
+        }
+    }
+
+    #[test]
+    fn every_rule_of_a_step_can_be_broken() {
+        let before = ledger();
+        assert_eq!(check_step(&before, &before, false), []);
+        let mut older = before.clone();
+        older.change(0, |row| row.version = 0);
+        assert!(numbers(&check_step(&before, &older, true)).contains(&6));
+        let mut fewer = before.clone();
+        let node = fewer.stores().next().unwrap().node();
+        fewer.remove_node(node, TooFew::AcceptLoss).unwrap();
+        assert_eq!(
+            numbers(&check_step(&before, &fewer, false)),
+            BTreeSet::from([7])
+        );
+        assert_eq!(check_step(&before, &fewer, true), []);
+    }
+}

@@ -1,6 +1,5 @@
 //! Where to read an item and where to write it.
 
-use super::item::ITEMS_PER_REQUEST_MAX;
 use super::placement;
 use super::writes::check_request;
 use super::{Checksum, ItemName, Ledger, Refusal};
@@ -42,7 +41,6 @@ impl Ledger {
         items: &[ItemName],
         reader: Reader<'_>,
     ) -> Result<Vec<Result<Located, Refusal>>, Refusal> {
-        const { assert!(ITEMS_PER_REQUEST_MAX > 1_000) };
         check_request("items", items.len())?;
         Ok(items
             .iter()

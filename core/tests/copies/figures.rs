@@ -1,7 +1,7 @@
 //! Memory and speed at the size that `TENURE_COPIES_ITEMS` says; run it in release. Without the variable there is nothing to
-//! measure, and the test looks at a hundred items for its own sake.
+//! measure, and a hundred items show that the measure works.
 
-use super::{ledger, name, number, sum};
+use super::{ledger, name, number};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use tenure_core::copies::placement::key_of;
@@ -62,6 +62,8 @@ fn fill(ledger: &mut Ledger, items: u64) {
 #[test]
 fn memory_and_speed() {
     let items = number("TENURE_COPIES_ITEMS", 100);
+    // Code and allocator come into memory before it is looked at.
+    fill(&mut ledger(NODES, 10), 1_000);
     let before = resident();
     let mut ledger = ledger(NODES, 10);
     let start = Instant::now();
@@ -190,5 +192,4 @@ fn losses(ledger: &mut Ledger, items: u64) {
         "rebalance to a new node: {} moves (its share is {due}) in {took:?}",
         moves.assign.len()
     );
-    assert!(sum(1) != sum(2));
 }
