@@ -116,15 +116,8 @@ impl Trial {
             network,
             _dir: dir,
         };
-        let admin = trial.client.admin();
         for service in &trial.services {
-            let policy = Policy::Primary(PrimaryPolicy {
-                replicas: 2,
-                anti_flap_ms: Millis(0),
-                ..PrimaryPolicy::default()
-            });
-            let added = admin.add_service(service.clone(), policy).await;
-            added.expect("a service is added");
+            trial.add(service).await;
         }
         for service in &trial.services {
             trial.choose_first(service).await;
@@ -134,10 +127,31 @@ impl Trial {
         }
         if wanted.automation != Automation::default() {
             let unset = Automation::default().modified;
+            let admin = trial.client.admin();
             let set = admin.set_automation(unset, wanted.automation).await;
             set.expect("automation is set");
         }
         trial
+    }
+
+    /// Adds a service. On a machine that is busy nobody may lead for longer than a call takes.
+    async fn add(&self, service: &ServiceName) {
+        let policy = Policy::Primary(PrimaryPolicy {
+            replicas: 2,
+            anti_flap_ms: Millis(0),
+            ..PrimaryPolicy::default()
+        });
+        let added = until("a service", BOUND, async || {
+            let admin = self.client.admin();
+            let Err(error) = admin.add_service(service.clone(), policy).await else {
+                return Ok(());
+            };
+            // An attempt that told of no outcome may have done it.
+            let discovery = self.client.discovery();
+            let found = discovery.resolve(service, Consistency::Linearizable).await;
+            found.map(drop).map_err(|_unknown| error.to_string())
+        });
+        added.await.expect("a service is added");
     }
 
     /// Names the first primary as soon as its instance can be it: nobody but an operator decides that.
