@@ -77,6 +77,7 @@ fn memory_and_speed() {
     updates(&mut ledger, items);
     locate(&ledger, items);
     losses(&mut ledger, items);
+    restart(&ledger);
     assert!(items > 1_000 || check(&ledger).is_empty());
 }
 
@@ -192,4 +193,36 @@ fn losses(ledger: &mut Ledger, items: u64) {
         "rebalance to a new node: {} moves (its share is {due}) in {took:?}",
         moves.assign.len()
     );
+}
+
+/// Reads all items page by page, and makes a ledger of them again.
+fn restart(ledger: &Ledger) {
+    let (start, mut pages) = (Instant::now(), Vec::new());
+    let mut after = None;
+    loop {
+        let page = ledger.list(after.as_ref(), BATCH);
+        let Some(last) = page.last() else { break };
+        after = Some(last.name.clone());
+        pages.push(page);
+    }
+    let items = pages.iter().flatten();
+    println!(
+        "listed: {} items a second",
+        per_second(items.clone().count() as u64, start)
+    );
+    let mut restored = Ledger::new(*ledger.policy());
+    for store in ledger.stores() {
+        restored
+            .add_node(store.node(), store.zone().cloned(), store.weight())
+            .unwrap();
+    }
+    let start = Instant::now();
+    for item in items {
+        restored.restore(item).unwrap();
+    }
+    println!(
+        "restored: {} items a second",
+        per_second(restored.summary().items, start)
+    );
+    assert_eq!(restored.summary(), ledger.summary());
 }

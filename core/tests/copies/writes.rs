@@ -311,6 +311,24 @@ fn verification_marks_what_differs() {
 }
 
 #[test]
+fn the_last_copy_that_might_be_saved_is_kept_although_it_is_stale() {
+    let mut ledger = ledger(3, 3);
+    put(&mut ledger, "a", &nodes([1, 2, 3]));
+    assert!(report(&mut ledger, wrote("a", 1, &nodes([1, 2]))).is_ok());
+    ledger.lose(NodeId(1)).unwrap();
+    assert_eq!(ledger.drop_copy(&name("a"), NodeId(3)), Ok(()));
+    ledger.assign(&name("a"), NodeId(3)).unwrap();
+    ledger.lose(NodeId(2)).unwrap();
+    let needed = Refusal::CopyNeeded {
+        item: name("a"),
+        node: NodeId(3),
+    };
+    assert_eq!(ledger.drop_copy(&name("a"), NodeId(3)), Err(needed));
+    let refused = ledger.remove_node(NodeId(3), REFUSE);
+    assert!(matches!(refused, Err(Refusal::WouldLeaveTooFew { .. })));
+}
+
+#[test]
 fn readers_are_sent_to_their_zone_then_to_the_less_busy() {
     let mut ledger = ledger(4, 2);
     put(&mut ledger, "a", &nodes([1, 2, 3, 4]));
