@@ -73,7 +73,10 @@ fn memory_and_speed() {
         "placed and written, one by one: {} a second",
         per_second(items, start)
     );
-    println!("memory: {} bytes an item", (resident() - before) / items);
+    println!(
+        "memory: {} bytes an item",
+        resident().saturating_sub(before) / items
+    );
     updates(&mut ledger, items);
     locate(&ledger, items);
     losses(&mut ledger, items);
