@@ -1,6 +1,9 @@
 //! Faults that befall many at once, and what operators and clocks do.
 
-use super::{kinds::has_leader, setting::has_broken_clocks};
+use super::{
+    kinds::has_leader,
+    setting::{has_broken_clocks, is_named_by_hand},
+};
 use crate::failover::world::{Place, World};
 use tenure_core::{Automation, Command, Millis, NodeId, Note, Scope};
 
@@ -68,6 +71,22 @@ pub fn clock_jumps(world: &mut World, node: u64, server: u64) {
     } else {
         let it = world.server_mut(server);
         it.ahead = it.ahead.plus(by);
+    }
+}
+
+/// Another server is made the leader at once: nobody waits for the Raft lease of the one before.
+pub fn hand_over(world: &mut World, server: u64) {
+    if has_leader(world) && world.leader() != Some(server) && world.has_quorum(server) {
+        world.elected(server);
+    }
+}
+
+/// An operator names the primary in the log, which rests on no proof: only in the worlds that are set apart for
+/// that, where nothing is said of what was acknowledged.
+pub fn name_primary(world: &mut World, node: u64) {
+    if is_named_by_hand(world.seed) && has_leader(world) {
+        world.checks.forgiven = true;
+        let _ = world.set_primary(node, true);
     }
 }
 

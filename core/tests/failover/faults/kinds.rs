@@ -115,6 +115,12 @@ pub const FAULTS: &[FaultKind] = &[
     (2, "clock jumps", |world, node, server| {
         big::clock_jumps(world, node, server);
     }),
+    (4, "leadership handed over", |world, _, server| {
+        big::hand_over(world, server);
+    }),
+    (5, "primary named by hand", |world, node, _| {
+        big::name_primary(world, node);
+    }),
     (2, "paused", |world, node, _| big::pause(world, node)),
     (2, "resumed", |world, _, _| big::resume(world)),
     (2, "acknowledged", |world, _, _| big::acknowledge(world)),

@@ -13,6 +13,13 @@ pub fn has_broken_clocks(seed: u64) -> bool {
     seed.is_multiple_of(BROKEN_CLOCKS)
 }
 
+/// One seed of so many in which operators name the primary without a proof.
+const NAMED_BY_HAND: u64 = 8;
+
+pub fn is_named_by_hand(seed: u64) -> bool {
+    seed % NAMED_BY_HAND == 3
+}
+
 pub fn setting(seed: u64) -> Setup {
     let mut dice = Dice::new(seed ^ 0x005e_7715_e771);
     let nodes = dice.pick([2, 3, 3, 3, 3, 4, 5, 6]).expect("there are some");

@@ -93,6 +93,7 @@ impl World {
             && ack.number > latest.number
             && self.client_acks > 0
             && !self.checks.clocks_broken
+            && !self.checks.forgiven
             && self.was_proven(service, ack.epoch, latest.epoch)
         {
             let what = format!("{ack:?} was acknowledged after {latest:?}");

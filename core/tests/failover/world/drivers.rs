@@ -59,8 +59,11 @@ impl World {
         }
     }
 
+    /// Unless its machine is off.
     pub fn restart_store(&mut self, node: u64) {
-        self.restart_store_of(node, 0);
+        if self.node(node).kept.is_some() {
+            self.restart_store_of(node, 0);
+        }
     }
 
     /// The process is started again, as what it is by the files that its driver wrote: it takes
@@ -72,6 +75,11 @@ impl World {
         };
         let now = self.now;
         self.checks.restarted.insert((service, node), now);
+        // What an earlier agent had sent was meant for the process before.
+        let it = self.node_mut(node);
+        if it.latest_by[service] != it.session {
+            it.latest[service] = 0;
+        }
         if let Some(store) = &mut self.node_mut(node).stores[service] {
             store.restart(lost);
         }
@@ -87,7 +95,9 @@ impl World {
     pub fn freeze_store(&mut self, node: u64) {
         let now = self.now;
         let store = self.store_mut(node);
-        (store.process, store.jammed_since) = (Process::Frozen, now);
+        if store.process == Process::Running {
+            (store.process, store.jammed_since) = (Process::Frozen, now);
+        }
     }
 
     pub fn thaw_store(&mut self, node: u64) {
@@ -131,6 +141,7 @@ impl World {
         let begins = self.lasts(400, self.net.weather.slow_driver);
         let it = self.node_mut(node);
         it.latest[service] = action;
+        it.latest_by[service] = it.session;
         let event = Event::Act {
             node,
             session: it.session,

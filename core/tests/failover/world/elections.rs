@@ -140,7 +140,7 @@ impl World {
     }
 
     /// A server is elected. The one before may not have noticed: to it nothing moves on.
-    pub(super) fn elected(&mut self, server: u64) {
+    pub fn elected(&mut self, server: u64) {
         self.freeze_deposed(server);
         self.term += 1;
         let term = self.term;

@@ -26,6 +26,8 @@ pub struct Node {
     inbox: Vec<Input>,
     /// The latest action that a driver was given, by service.
     pub(super) latest: Vec<u64>,
+    /// Which session gave it.
+    pub(super) latest_by: Vec<u64>,
     /// How often it asked others for pledges.
     pub asked: u64,
     /// Whether its agent was told that the node is about to stop.
@@ -48,6 +50,7 @@ impl Node {
             asks: BTreeMap::new(),
             inbox: Vec::new(),
             latest: vec![0; services],
+            latest_by: vec![0; services],
             asked: 0,
             leaving: false,
             ahead: Millis(0),
@@ -118,6 +121,12 @@ impl World {
         (it.agent, it.session) = (None, 0);
         it.asks.clear();
         it.inbox.clear();
+        // What was meant for a process before the one that is there is not done to that.
+        for (store, latest) in it.stores.iter().zip(&mut it.latest) {
+            if store.as_ref().is_some_and(|store| store.shown != store.run) {
+                *latest = 0;
+            }
+        }
     }
 
     /// A node stands still, its stores with it, and then finds all that was sent to it.
@@ -145,7 +154,10 @@ impl World {
         for service in 0..self.services.len() {
             self.kill_store_of(node, service);
         }
-        self.node_mut(node).kept = None;
+        let it = self.node_mut(node);
+        it.kept = None;
+        // Nothing of what its drivers were told is done any more.
+        it.latest.fill(0);
     }
 
     /// And on again: a new life. None when no leader can write that down now.
