@@ -16,6 +16,17 @@ const DURABLE: Plan = Plan {
 };
 
 impl Site {
+    /// Takes every process away at once, the primary last: nobody is left who could take over.
+    fn cut_power(&mut self, primary: u64) {
+        let others = (1..=3).filter(|id| *id != primary);
+        for id in others.chain([primary]) {
+            self.stores[&id].shoot();
+        }
+        for id in 1..=3 {
+            self.kill_store(id);
+        }
+    }
+
     /// Why a failover that an operator asked for was refused.
     async fn failover_refused(&self, accept_loss: bool) -> String {
         let options = FailoverOptions {
@@ -36,9 +47,7 @@ async fn a_power_cut_of_every_copy_is_held_until_an_operator_allows_loss() {
     let mut writer = site.writer();
     writer.acknowledged(500).await;
     let (primary, epoch) = site.primary().await;
-    for id in 1..=3 {
-        site.kill_store(id);
-    }
+    site.cut_power(primary);
     for id in 1..=3 {
         site.start_store(id);
     }
@@ -68,9 +77,7 @@ async fn after_a_power_cut_another_takes_over_where_loss_is_accepted() {
     let mut writer = site.writer();
     writer.acknowledged(500).await;
     let (primary, epoch) = site.primary().await;
-    for id in 1..=3 {
-        site.kill_store(id);
-    }
+    site.cut_power(primary);
     let others = [primary % 3 + 1, (primary + 1) % 3 + 1];
     for id in others {
         site.start_store(id);

@@ -55,9 +55,17 @@ impl Store {
 
     /// Stops the process where it stands, or lets it go on.
     pub fn freeze(&self, frozen: bool) {
+        self.signal(if frozen { Signal::STOP } else { Signal::CONT });
+    }
+
+    /// Kills the process, and does not wait until it is gone.
+    pub fn shoot(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("it runs");
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let signal = if frozen { Signal::STOP } else { Signal::CONT };
         kill_process(pid.expect("a pid"), signal).expect("signalled");
     }
 
