@@ -67,7 +67,7 @@ fn counts(ledger: &Ledger, found: &mut Found) {
         let Some(row) = ledger.slab.get(slot) else {
             continue;
         };
-        counts.add(slot, row, &ledger.stores);
+        counts.add(slot, row.size, ledger.tally(row));
         for cell in row.cells() {
             let (items, fresh, bytes) = held.entry(cell.store()).or_default();
             items.insert(slot);

@@ -79,8 +79,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, slot: u32, row: &Row, stores: &Stores) {
-        let tally = Tally::of(row, stores);
+    pub(super) fn add(&mut self, slot: u32, size: u64, tally: Tally) {
         if tally.spare {
             self.spare.insert(slot);
         }
@@ -88,18 +87,17 @@ impl Counts {
             self.unwritten = self.unwritten.saturating_add(1);
             return;
         }
-        self.bytes = self.bytes.saturating_add(row.size);
+        self.bytes = self.bytes.saturating_add(size);
         let census = self.census.entry(tally.danger()).or_default();
         *census = census.saturating_add(1);
         if tally.missing > 0 {
             let class = self.endangered.entry(tally.danger()).or_default();
             class.items.insert(slot);
-            class.bytes = class.bytes.saturating_add(lacking(row, tally));
+            class.bytes = class.bytes.saturating_add(lacking(size, tally));
         }
     }
 
-    pub(super) fn subtract(&mut self, slot: u32, row: &Row, stores: &Stores) {
-        let tally = Tally::of(row, stores);
+    pub(super) fn subtract(&mut self, slot: u32, size: u64, tally: Tally) {
         if tally.spare {
             self.spare.remove(slot);
         }
@@ -107,7 +105,7 @@ impl Counts {
             self.unwritten = self.unwritten.saturating_sub(1);
             return;
         }
-        self.bytes = self.bytes.saturating_sub(row.size);
+        self.bytes = self.bytes.saturating_sub(size);
         let danger = tally.danger();
         if let Some(census) = self.census.get_mut(&danger) {
             *census = census.saturating_sub(1);
@@ -117,7 +115,7 @@ impl Counts {
         }
         if let Some(class) = self.endangered.get_mut(&danger) {
             class.items.remove(slot);
-            class.bytes = class.bytes.saturating_sub(lacking(row, tally));
+            class.bytes = class.bytes.saturating_sub(lacking(size, tally));
             if class.items.len() == 0 {
                 self.endangered.remove(&danger);
             }
@@ -125,8 +123,8 @@ impl Counts {
     }
 }
 
-fn lacking(row: &Row, tally: Tally) -> u64 {
-    row.size.saturating_mul(tally.missing.into())
+fn lacking(size: u64, tally: Tally) -> u64 {
+    size.saturating_mul(tally.missing.into())
 }
 
 impl Store {

@@ -1,5 +1,6 @@
 //! Nodes that are lost, return, drain and go: what of theirs counts, and what stands in the way.
 
+use super::counts::Tally;
 use super::ledger::name_of;
 use super::row::Row;
 use super::{ItemName, Ledger, Obstacles, Refusal, Store};
@@ -135,21 +136,28 @@ impl Ledger {
         store.map_or_else(Vec::new, |store| store.items.iter().collect())
     }
 
-    /// Changes how a node stands, and with it what every item counts that has a copy there. No item is written.
-    fn turn(&mut self, node: NodeId, turn: impl FnOnce(&mut Store)) -> Result<(), Refusal> {
+    /// Changes how a node stands, and with it what every item counts that has a copy there. No item is written, and each is
+    /// looked at once, in the order in which they lie in memory.
+    fn turn(&mut self, node: NodeId, turn: impl Fn(&mut Store)) -> Result<(), Refusal> {
         let number = self.stores.number(node)?;
         let slots = self.slots_of(number);
-        for slot in &slots {
-            if let Some(row) = self.slab.get(*slot) {
-                self.counts.subtract(*slot, row, &self.stores);
-            }
-        }
-        if let Some(store) = self.stores.get_mut(number) {
-            turn(store);
-        }
-        for slot in &slots {
-            if let Some(row) = self.slab.get(*slot) {
-                self.counts.add(*slot, row, &self.stores);
+        let Some(store) = self.stores.get_mut(number) else {
+            return Ok(());
+        };
+        let was = (store.lost, store.draining);
+        turn(store);
+        let is = (store.lost, store.draining);
+        for slot in slots {
+            let Some(row) = self.slab.get(slot) else {
+                continue;
+            };
+            self.stores.stand(number, was);
+            let old = Tally::of(row, &self.stores);
+            self.stores.stand(number, is);
+            let new = Tally::of(row, &self.stores);
+            if old != new {
+                self.counts.subtract(slot, row.size, old);
+                self.counts.add(slot, row.size, new);
             }
         }
         Ok(())

@@ -258,7 +258,8 @@ impl Ledger {
         let slot = self.slab.insert(row);
         self.names.insert(&self.slab, slot);
         if let Some(row) = self.slab.get(slot) {
-            self.counts.add(slot, row, &self.stores);
+            let tally = Tally::of(row, &self.stores);
+            self.counts.add(slot, row.size, tally);
             let held = Held::of(row);
             self.count_copies(slot, None, Some(&held));
         }
@@ -267,7 +268,8 @@ impl Ledger {
 
     pub(super) fn delete(&mut self, slot: u32) {
         if let Some(row) = self.slab.get(slot) {
-            self.counts.subtract(slot, row, &self.stores);
+            let tally = Tally::of(row, &self.stores);
+            self.counts.subtract(slot, row.size, tally);
             let held = Held::of(row);
             self.count_copies(slot, Some(&held), None);
         }
@@ -280,11 +282,13 @@ impl Ledger {
         let Some(row) = self.slab.get_mut(slot) else {
             return;
         };
-        let before = Held::of(row);
-        self.counts.subtract(slot, row, &self.stores);
+        let (before, old) = (Held::of(row), Tally::of(row, &self.stores));
         change(row);
-        let after = Held::of(row);
-        self.counts.add(slot, row, &self.stores);
+        let (after, new) = (Held::of(row), Tally::of(row, &self.stores));
+        if (old, before.size) != (new, after.size) {
+            self.counts.subtract(slot, before.size, old);
+            self.counts.add(slot, after.size, new);
+        }
         self.count_copies(slot, Some(&before), Some(&after));
     }
 

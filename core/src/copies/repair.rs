@@ -137,15 +137,25 @@ pub fn plan(
     planner.plan.items = summary.under_replicated;
     planner.plan.bytes = summary.missing_bytes;
     planner.plan.seconds = summary.missing_bytes.checked_div(limits.bytes_per_second);
-    let mut looked = 0_u64;
-    for (danger, item) in ledger.under_replicated() {
-        if looked >= limits.look.into() || planner.left == 0 {
-            planner.plan.waiting.later = summary.under_replicated.saturating_sub(looked);
-            break;
+    // Items that nothing can be read of would only be in the way of those that can be repaired.
+    let (mut hopeless, mut looked) = (0_u64, 0_u64);
+    for (danger, class) in &ledger.counts.endangered {
+        if danger.usable == 0 {
+            hopeless = hopeless.saturating_add(class.items.len());
+            continue;
         }
-        looked = looked.saturating_add(1);
-        planner.restore(danger, item);
+        for slot in class.items.iter() {
+            let busy = planner.left == 0 || planner.open == 0;
+            if busy || looked >= limits.look.into() {
+                break;
+            }
+            looked = looked.saturating_add(1);
+            planner.restore(*danger, ItemId(slot));
+        }
     }
+    planner.plan.waiting.no_source = hopeless;
+    let reached = hopeless.saturating_add(looked);
+    planner.plan.waiting.later = summary.under_replicated.saturating_sub(reached);
     let look = u64::from(limits.look).saturating_sub(looked);
     let look = usize::try_from(look).unwrap_or(usize::MAX);
     for slot in ledger.counts.spare.iter().take(look) {
@@ -164,6 +174,8 @@ pub(super) struct Planner<'a> {
     sending: BTreeMap<NodeId, u32>,
     receiving: BTreeMap<NodeId, u32>,
     left: u32,
+    /// Nodes that may receive one more.
+    open: usize,
     pub(super) plan: Plan,
 }
 
@@ -192,6 +204,7 @@ impl<'a> Planner<'a> {
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
             left: limits.cluster,
+            open: ledger.stores().filter(|store| store.counts()).count(),
             plan: Plan::default(),
         };
         for ((_, to), attempt) in &attempts.0 {
@@ -206,11 +219,14 @@ impl<'a> Planner<'a> {
         let one_more = |counts: &mut BTreeMap<NodeId, u32>, node| {
             let count = counts.entry(node).or_default();
             *count = count.saturating_add(1);
+            *count
         };
         if let Some(from) = from {
             one_more(&mut self.sending, from);
         }
-        one_more(&mut self.receiving, to);
+        if one_more(&mut self.receiving, to) == self.limits.per_node {
+            self.open = self.open.saturating_sub(1);
+        }
         self.left = self.left.saturating_sub(1);
     }
 
@@ -230,10 +246,6 @@ impl<'a> Planner<'a> {
         let Some(row) = ledger.slab.get(item.0) else {
             return;
         };
-        if danger.usable == 0 {
-            self.plan.waiting.no_source = self.plan.waiting.no_source.saturating_add(1);
-            return;
-        }
         let mut missing = usize::from(danger.missing.0);
         let (mut kept, mut unfinished) = (Vec::new(), Vec::new());
         let (mut barred, mut given_up) = (Vec::new(), Vec::new());

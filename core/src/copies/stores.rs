@@ -104,6 +104,12 @@ impl Stores {
         self.by_number.get_mut(usize::from(number))?.as_mut()
     }
 
+    pub(super) fn stand(&mut self, number: u16, (lost, draining): (bool, bool)) {
+        if let Some(store) = self.get_mut(number) {
+            (store.lost, store.draining) = (lost, draining);
+        }
+    }
+
     /// In the order of their nodes' ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u16, &Store)> {
         let numbers = self.by_node.values();

@@ -62,7 +62,7 @@ fn noise(copies: u64) -> u64 {
 
 #[test]
 fn copies_lie_by_weight_within_five_percent_and_zones_are_distinct() {
-    let items = number("TENURE_COPIES_PLACED", 30_000);
+    let items = number("TENURE_COPIES_PLACED", 20_000);
     for (zones, weights) in [
         (1, &[100][..]),
         (10, &[100]),
@@ -91,7 +91,7 @@ fn copies_lie_by_weight_within_five_percent_and_zones_are_distinct() {
 
 #[test]
 fn a_node_that_joins_takes_its_share_and_nothing_else_moves() {
-    let items = number("TENURE_COPIES_PLACED", 30_000);
+    let items = number("TENURE_COPIES_PLACED", 20_000);
     for (count, zones) in [(100, 1), (100, 10), (5, 3), (6, 2)] {
         let mut nodes = Nodes::new(count, zones, &[100]);
         let before = nodes.place(items);

@@ -9,7 +9,6 @@ use tenure_core::copies::repair::{Limits, NodeView, plan};
 use tenure_core::copies::{Attempts, ItemName, Ledger, Reader, Reported, check, rebalance};
 use tenure_core::{Moment, NodeId};
 
-const NODES: u64 = 100;
 const BATCH: usize = 1_000;
 
 /// Bytes of the process that lie in memory.
@@ -63,12 +62,13 @@ fn fill(ledger: &mut Ledger, items: u64) {
 fn memory_and_speed() {
     let items = number("TENURE_COPIES_ITEMS", 100);
     // Code and allocator come into memory before it is looked at.
-    fill(&mut ledger(NODES, 10), 1_000);
+    fill(&mut ledger(100, 10), 1_000);
     let before = resident();
-    let mut ledger = ledger(NODES, 10);
+    let nodes = number("TENURE_COPIES_NODES", 100);
+    let mut ledger = ledger(nodes, 10);
     let start = Instant::now();
     fill(&mut ledger, items);
-    println!("{items} items, 3 copies on {NODES} nodes, names of 24 bytes, checksums of 32");
+    println!("{items} items, 3 copies on {nodes} nodes, names of 24 bytes, checksums of 32");
     println!(
         "placed and written, one by one: {} a second",
         per_second(items, start)
@@ -79,7 +79,7 @@ fn memory_and_speed() {
     );
     updates(&mut ledger, items);
     locate(&ledger, items);
-    losses(&mut ledger, items);
+    losses(&mut ledger, items, nodes);
     restart(&ledger);
     assert!(items > 1_000 || check(&ledger).is_empty());
 }
@@ -141,8 +141,8 @@ fn locate(ledger: &Ledger, items: u64) {
     );
 }
 
-fn losses(ledger: &mut Ledger, items: u64) {
-    let lost = NodeId(42);
+fn losses(ledger: &mut Ledger, items: u64, nodes: u64) {
+    let lost = NodeId(nodes / 2);
     let start = Instant::now();
     ledger.lose(lost).unwrap();
     println!(
@@ -187,11 +187,11 @@ fn losses(ledger: &mut Ledger, items: u64) {
     );
     ledger.regain(lost).unwrap();
     ledger
-        .add_node(NodeId(NODES + 1), super::zone(1), 100)
+        .add_node(NodeId(nodes + 1), super::zone(1), 100)
         .unwrap();
     let start = Instant::now();
     let moves = rebalance::rebalance(ledger, &views, None, u32::MAX, usize::MAX);
-    let (took, due) = (start.elapsed(), items * 3 / (NODES + 1));
+    let (took, due) = (start.elapsed(), items * 3 / (nodes + 1));
     println!(
         "rebalance to a new node: {} moves (its share is {due}) in {took:?}",
         moves.assign.len()

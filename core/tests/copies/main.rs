@@ -4,8 +4,8 @@
 //! | variable | what it sets |
 //! |---|---|
 //! | `TENURE_COPIES_SEEDS`, `TENURE_COPIES_SEED` | how many random sequences, and the first one's seed |
-//! | `TENURE_COPIES_PLACED` | items placed to measure balance and movement (30,000 in the gate's short form; 1,000,000 in release for the long one) |
-//! | `TENURE_COPIES_ITEMS` | items in the figures of memory and speed, which are left out without it: run them in release |
+//! | `TENURE_COPIES_PLACED` | items placed to measure balance and movement (20,000 in the gate's short form; 1,000,000 in release for the long one) |
+//! | `TENURE_COPIES_ITEMS`, `TENURE_COPIES_NODES` | items (100) and nodes (100) in the figures of memory and speed: run them in release |
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,
@@ -17,6 +17,7 @@
 
 mod acts;
 mod balance;
+mod choices;
 #[path = "../walk/dice.rs"]
 mod dice;
 mod figures;

@@ -6,9 +6,9 @@ use tenure_core::copies::repair::{Limits, NodeView, Plan, plan};
 use tenure_core::copies::{Attempts, CopyState, Ledger, Reported, TooFew, check, rebalance};
 use tenure_core::{Millis, Moment, NodeId};
 
-type Views = BTreeMap<NodeId, NodeView>;
+pub(super) type Views = BTreeMap<NodeId, NodeView>;
 
-fn lost_since(node: u64, at: u64) -> Views {
+pub(super) fn lost_since(node: u64, at: u64) -> Views {
     let lost_at = Some(Moment(at));
     BTreeMap::from([(
         NodeId(node),
@@ -19,7 +19,7 @@ fn lost_since(node: u64, at: u64) -> Views {
     )])
 }
 
-fn unlimited() -> Limits {
+pub(super) fn unlimited() -> Limits {
     Limits {
         per_node: u32::MAX,
         cluster: u32::MAX,
@@ -28,12 +28,12 @@ fn unlimited() -> Limits {
     }
 }
 
-fn later(limits: &Limits) -> Moment {
+pub(super) fn later(limits: &Limits) -> Moment {
     Moment(0).after(limits.grace.plus(Millis(1)))
 }
 
 /// Plans and carries out until nothing is left to do; says how many copies were made.
-fn run(ledger: &mut Ledger, views: &Views, limits: &Limits, now: Moment) -> usize {
+pub(super) fn run(ledger: &mut Ledger, views: &Views, limits: &Limits, now: Moment) -> usize {
     let attempts = Attempts::default();
     let mut made = 0;
     for _ in 0..1_000 {
@@ -48,7 +48,7 @@ fn run(ledger: &mut Ledger, views: &Views, limits: &Limits, now: Moment) -> usiz
     made
 }
 
-fn carry_out(ledger: &mut Ledger, plan: &Plan) {
+pub(super) fn carry_out(ledger: &mut Ledger, plan: &Plan) {
     for assign in &plan.assign {
         let item = ledger.item(assign.item).unwrap().name;
         ledger.assign(&item, assign.to).unwrap();
@@ -74,7 +74,7 @@ fn carry_out(ledger: &mut Ledger, plan: &Plan) {
     }
 }
 
-fn fill(ledger: &mut Ledger, items: u64) {
+pub(super) fn fill(ledger: &mut Ledger, items: u64) {
     for item in 0..items {
         let text = format!("item-{item}");
         let on = ledger.propose(&name(&text), 3, &[].into());
