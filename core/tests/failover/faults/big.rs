@@ -76,7 +76,16 @@ pub fn clock_jumps(world: &mut World, node: u64, server: u64) {
 
 /// Another server is made the leader at once: nobody waits for the Raft lease of the one before.
 pub fn hand_over(world: &mut World, server: u64) {
-    if has_leader(world) && world.leader() != Some(server) && world.has_quorum(server) {
+    let old = world
+        .leader()
+        .filter(|old| *old != server && has_leader(world));
+    let third = (1..=3).find(|it| Some(*it) != old && *it != server);
+    let talk = third.is_some_and(|third| {
+        let (a, b) = (Place::Server(server), Place::Server(third));
+        world.net.talk(a, b) && world.is_awake(third)
+    });
+    // The one before would not go on beside it: of those that acknowledge it one has voted for the other.
+    if old.is_some() && talk && world.is_awake(server) {
         world.elected(server);
     }
 }

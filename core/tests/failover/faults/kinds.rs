@@ -245,7 +245,8 @@ pub fn heal(world: &mut World) {
     world.mend();
     world.net.weather = Weather::default();
     servers_back(world);
-    world.run_until(Millis(3_000), has_leader);
+    // One may stand still for so long.
+    world.run_until(Millis(6_000), has_leader);
     agents_back(world);
     world.wall_ahead = WALL_AHEAD_MAX;
     big::resume(world);

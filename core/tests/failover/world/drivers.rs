@@ -75,6 +75,7 @@ impl World {
         };
         let now = self.now;
         self.checks.restarted.insert((service, node), now);
+        self.unlink_from(node, service);
         // What an earlier agent had sent was meant for the process before.
         let it = self.node_mut(node);
         if it.latest_by[service] != it.session {
@@ -82,6 +83,17 @@ impl World {
         }
         if let Some(store) = &mut self.node_mut(node).stores[service] {
             store.restart(lost);
+        }
+    }
+
+    /// The connections of whoever follows a process end with it.
+    fn unlink_from(&mut self, primary: u64, service: usize) {
+        for other in &mut self.nodes {
+            if let Some(store) = &mut other.stores[service]
+                && store.follows == Some(NodeId(primary))
+            {
+                store.linked = false;
+            }
         }
     }
 

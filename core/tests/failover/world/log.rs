@@ -98,11 +98,13 @@ impl World {
         }
     }
 
-    /// Of what an earlier leader had proposed some had reached a majority; the rest is lost.
+    /// Of what the leader before had proposed some had reached a majority; the rest is lost, and so is what one
+    /// had proposed that was deposed already.
     pub(super) fn decide_leftovers(&mut self) {
         let open = std::mem::take(&mut self.log.open);
         for (_, open) in open {
-            if self.dice.percent(50) {
+            let of_the_last = open.term + 1 == self.term;
+            if of_the_last && self.dice.percent(50) {
                 self.count("committed by a later leader");
                 let _ = self.commit(open.command);
             } else {

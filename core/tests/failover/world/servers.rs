@@ -57,7 +57,7 @@ impl World {
         self.servers.get_mut(&id).expect("it is there")
     }
 
-    pub(super) fn is_awake(&self, server: u64) -> bool {
+    pub fn is_awake(&self, server: u64) -> bool {
         let it = self.server(server);
         it.up && it.stalled_until <= self.now
     }
