@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn answers_to_appends_with_entries_are_handed_on_as_they_come() {
         let mut ends = of(&[append(None, 0), append(Some(0), 4), append(Some(4), 5)]);
-        assert_eq!([ends.answered(), ends.answered(), ends.answered()], [true; 3]);
+        assert_eq!(
+            [ends.answered(), ends.answered(), ends.answered()],
+            [true; 3]
+        );
         assert_eq!(ends.len(), 0);
     }
 
