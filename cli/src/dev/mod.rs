@@ -56,7 +56,7 @@ pub struct DevArgs {
     #[arg(long)]
     no_redis: bool,
 
-    /// Print one line per event in place of the live view
+    /// Print one line per event in place of the live view; without a terminal that is so anyway
     #[arg(long)]
     no_view: bool,
 }

@@ -117,7 +117,8 @@ impl Dev {
             servers,
             origin: Instant::now(),
             out: context.out,
-            no_view: no_view || context.out.json,
+            // Nobody would see anything otherwise.
+            no_view: no_view || context.out.json || !Screen::is_there(),
         })
     }
 

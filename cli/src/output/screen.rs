@@ -71,10 +71,14 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over; None when stdout is none, or is too small for a view.
+    /// Whether stdout is a terminal that is large enough for a view.
+    pub fn is_there() -> bool {
+        io::stdout().is_terminal() && size().is_some()
+    }
+
+    /// Takes the terminal over; None when there is none ([`Screen::is_there`]).
     pub fn open() -> Option<Self> {
-        let stdout = io::stdout();
-        if !stdout.is_terminal() {
+        if !io::stdout().is_terminal() {
             return None;
         }
         let size = size()?;

@@ -1,12 +1,13 @@
 //! `tenure dev` from beginning to end, and the commands against it.
 
-use crate::launch::{Dev, json, poll, runs, send};
+use crate::launch::{Dev, json, poll, runs, send, tenure};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    process::Stdio,
     time::Duration,
 };
 
@@ -55,6 +56,26 @@ fn stops_without_a_trace(mut dev: Dev, processes: usize) {
         .expect("a folder")
         .collect();
     assert!(left.is_empty(), "files are left: {left:?}");
+}
+
+/// Into a pipe, or where the terminal has no size, what happens and what to try comes as lines.
+#[test]
+fn without_a_terminal_it_tells_what_to_try() {
+    let place = tempfile::tempdir().expect("a folder");
+    let mut child = tenure()
+        .args(["dev", "--free-ports", "--no-redis"])
+        .env("TMPDIR", place.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("dev can be started");
+    let stdout = child.stdout.take().expect("stdout is piped");
+    // Should it say nothing, what watches over the test ends it.
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let hint = lines.find(|line| line.contains("kill -9 "));
+    assert!(hint.is_some(), "it ended, and named no command to try");
+    send(child.id().try_into().expect("a pid"), Signal::INT);
+    assert!(lines.all(|line| !line.contains("panicked")));
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]

@@ -45,6 +45,10 @@ pub fn setting(seed: u64) -> Setup {
     };
     let mut setup = Setup::of(seed, nodes, of_first);
     setup.automation = automation(&mut dice);
+    if is_named_by_hand(seed) {
+        // Whom an operator names is none of those that a primary asks for pledges.
+        setup.automation.control_loss = ControlLoss::Fence;
+    }
     for zone in &mut setup.zones {
         *zone = dice.pick(["a", "a", "b", "c"]).expect("there are some");
     }
