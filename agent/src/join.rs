@@ -126,7 +126,7 @@ async fn join(
         id,
         incarnation: incarnation.next(),
         boot: boot.to_owned(),
-        lease: automation.fast_lease.max(earlier),
+        lease: automation.longest_lease().max(earlier),
     })
 }
 

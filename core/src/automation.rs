@@ -59,6 +59,10 @@ pub struct Automation {
     /// How many members of one zone may be lost within the window before only services with a provably
     /// complete candidate move; 1 to 10,000.
     pub storm_budget: u32,
+    /// The longest fast lease that was ever set, where that is not the present one; else 0. Kept by the cluster: what
+    /// a command says of it counts for nothing.
+    #[serde(skip)]
+    pub earlier_lease: Millis,
     /// When these were last changed.
     #[serde(skip)]
     pub modified: Revision,
@@ -80,6 +84,7 @@ impl Default for Automation {
             switchover: Millis(1_000),
             storm_window: Millis(10_000),
             storm_budget: 2,
+            earlier_lease: Millis(0),
             modified: Revision(0),
         }
     }
@@ -95,6 +100,13 @@ fn at_least(name: &str, value: Millis, of: &str, least: u64) -> Result<(), Polic
 }
 
 impl Automation {
+    /// Promise 1: how long a grant or a pledge of anybody may run, that of a leader before the lease was made
+    /// shorter included. A member that hears nobody lives by the rules that it heard last.
+    #[must_use]
+    pub fn longest_lease(&self) -> Millis {
+        self.fast_lease.max(self.earlier_lease)
+    }
+
     /// Checks ranges and the relations between settings.
     ///
     /// # Errors

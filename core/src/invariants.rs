@@ -22,6 +22,7 @@
 //! | I17 | nobody is both in sync and syncing, and who is syncing has an instance | 3 |
 //! | I18 | a receipt is of an epoch that was reached, names a fence proof that fits, and a lossy one raised the loss number; receipts and pauses stay within their bounds | 2, 4 |
 //! | I19 | every pause is of what is there | |
+//! | I20 | the longest lease never gets shorter | 1 |
 
 use crate::{
     Applied, Assignment, Event, FenceProof, Key, Kind, Lifecycle, Outcome, Record, Scope,
@@ -114,6 +115,10 @@ pub fn check_step(before: &State, after: &State, applied: &Applied) -> Vec<Viola
     let levels = (before.settings.feature_level, after.settings.feature_level);
     found.check(14, levels.0 <= levels.1, || {
         format!("{} to {}", levels.0, levels.1)
+    });
+    let longest = |state: &State| state.automation.longest_lease();
+    found.check(20, longest(before) <= longest(after), || {
+        format!("{} to {}", longest(before), longest(after))
     });
     found.0
 }

@@ -35,6 +35,29 @@ fn on_node(node: u64) -> Scope {
     Scope::Node(NodeId(node))
 }
 
+/// I20: what was granted by a longer lease may still run.
+#[test]
+fn the_longest_lease_is_remembered() {
+    let mut world = risen();
+    for (lease, earlier) in [
+        (2_500, 0),
+        (300, 2_500),
+        (1_000, 2_500),
+        (4_000, 0),
+        (500, 4_000),
+    ] {
+        let at = world.state.automation().modified;
+        // What somebody says of it is left aside.
+        world.must(set(at.0, |it| {
+            (it.fast_lease, it.earlier_lease) = (Millis(lease), Millis(7));
+            it.fast_heartbeat = Millis(100);
+        }));
+        let now = world.state.automation();
+        assert_eq!(now.earlier_lease, Millis(earlier));
+        assert_eq!(now.longest_lease(), Millis(lease.max(earlier)));
+    }
+}
+
 #[test]
 fn how_the_cluster_decides() {
     let invalid = || Rejects(RejectCode::Invalid, "automation", None);

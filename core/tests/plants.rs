@@ -6,10 +6,10 @@ use crate::{
 };
 use std::sync::Arc;
 use tenure_core::{
-    Assignment, Cause, Client, ClientId, Completeness, Done, Epoch, FenceProof, Incarnation,
-    Instance, Key, Kind, Lifecycle, LogIndex, Loss, Node, NodeId, Outcome, Pause, Pin, PinKind,
-    Policy, PrimaryPolicy, Receipt, Record, Reject, RejectCode, Revision, Scope, ServerId,
-    ServerStatus, Service, State, Timestamp,
+    Assignment, Automation, Cause, Client, ClientId, Completeness, Done, Epoch, FenceProof,
+    Incarnation, Instance, Key, Kind, Lifecycle, LogIndex, Loss, Millis, Node, NodeId, Outcome,
+    Pause, Pin, PinKind, Policy, PrimaryPolicy, Receipt, Record, Reject, RejectCode, Revision,
+    Scope, ServerId, ServerStatus, Service, State, Timestamp,
     limits::{CLIENT_WINDOW_MAX, PAUSES_MAX, RECEIPTS_PER_SERVICE_MAX, WEIGHT_MAX},
 };
 
@@ -278,6 +278,12 @@ pub const DECISIONS: &[Plant] = &[
     }),
     (&[17], "a stranger is syncing", |state| {
         sql(state, |it| it.syncing = [NodeId(5)].into());
+    }),
+    (&[20], "the longest lease is forgotten", |state| {
+        state.put(Record::Automation(Arc::new(Automation {
+            fast_lease: Millis(500),
+            ..Automation::default()
+        })));
     }),
     (&[18], "a receipt of an epoch to come", |state| {
         state.put(receipt(2, Some(2), FenceProof::Exited, heard(&[1])));

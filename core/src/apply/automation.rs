@@ -2,8 +2,8 @@
 
 use super::{Verdict, present_node, service, unchanged, within_limit};
 use crate::{
-    Automation, Command, Key, NodeRef, Note, Pause, Record, Reject, RejectCode, Revision, Scope,
-    Timestamp, change::Change, limits::PAUSES_MAX,
+    Automation, Command, Key, Millis, NodeRef, Note, Pause, Record, Reject, RejectCode, Revision,
+    Scope, Timestamp, change::Change, limits::PAUSES_MAX,
 };
 use std::sync::Arc;
 
@@ -34,14 +34,20 @@ fn set(change: &mut Change<'_>, expected: Revision, wanted: &Automation) -> Verd
     wanted
         .validate()
         .map_err(|why| Reject::new(RejectCode::Invalid, "automation").detail(why))?;
+    let longest = now.longest_lease();
     let same = Automation {
+        earlier_lease: if longest > wanted.fast_lease {
+            longest
+        } else {
+            Millis(0)
+        },
         modified: now.modified,
         ..*wanted
     };
     if same != *now {
         let next = Automation {
             modified: change.revision,
-            ..*wanted
+            ..same
         };
         change.put(Record::Automation(Arc::new(next)));
     }

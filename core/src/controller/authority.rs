@@ -1,7 +1,7 @@
 //! Whether this leader may grant, and whether it may judge.
 
 use super::Look;
-use crate::{Automation, Millis, Moment, ServerId, lease};
+use crate::{Millis, Moment, ServerId, lease};
 use std::collections::BTreeMap;
 
 /// A gap between two looks at the clock from which on the leader takes itself to have been stalled.
@@ -73,12 +73,8 @@ impl Authority {
     /// Until when an earlier leader's grants may run: its Raft lease may have outlived this one's
     /// election when leadership was handed over, and a member counts from when it asked.
     pub(super) fn inherited_until(&self, look: Look<'_>) -> Moment {
-        let Automation {
-            fast_lease,
-            drift_permille,
-            ..
-        } = *look.automation();
-        let lease = look.site.raft_lease.plus(fast_lease);
-        lease::granter_until(self.since, lease, drift_permille)
+        let automation = look.automation();
+        let lease = look.site.raft_lease.plus(automation.longest_lease());
+        lease::granter_until(self.since, lease, automation.drift_permille)
     }
 }

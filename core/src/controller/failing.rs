@@ -243,7 +243,7 @@ impl Leading {
                 None => complete = false,
             }
         }
-        let pledge = lease::cautious(automation.fast_lease, automation.drift_permille);
+        let pledge = lease::cautious(automation.longest_lease(), automation.drift_permille);
         let patience = match (is_pledged, fence) {
             (true, _) => automation.survey.plus(pledge),
             (false, FenceProof::LeaseOver { .. }) if !self.is_freed(look, view, survey) => {

@@ -43,6 +43,7 @@ impl TryFrom<v1::Automation> for Automation {
             switchover: Millis(wire.switchover_ms),
             storm_window: Millis(wire.storm_window_ms),
             storm_budget: wire.storm_budget,
+            earlier_lease: Millis(wire.earlier_lease_ms),
             modified: Revision(wire.modified),
         })
     }
@@ -76,6 +77,7 @@ impl From<&Automation> for v1::Automation {
             switchover_ms: automation.switchover.0,
             storm_window_ms: automation.storm_window.0,
             storm_budget: automation.storm_budget,
+            earlier_lease_ms: automation.earlier_lease.0,
             modified: automation.modified.0,
         }
     }

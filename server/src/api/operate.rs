@@ -68,7 +68,8 @@ impl Desk {
         let reader = self.consensus.reader();
         let allowed = reader.read(|state| {
             let automation = state.automation();
-            let lease = automation.fast_lease.plus(automation.fast_lease);
+            let lease = automation.longest_lease();
+            let lease = lease.plus(lease);
             lease.plus(automation.survey).plus(automation.switchover)
         });
         let within = PATIENCE + Duration::from_millis(allowed.0);

@@ -111,7 +111,7 @@ records! {
         fast_heartbeat: millis, fast_lease: millis, slow_heartbeat: millis, slow_lease: millis,
         drift_permille: plain, control_loss: control_loss, agent_grace: millis,
         replica_grace: millis, stuck_after: millis, survey: millis, switchover: millis,
-        storm_window: millis, storm_budget: plain, modified: revision,
+        storm_window: millis, storm_budget: plain, modified: revision, earlier_lease: millis,
     }
     Pause as Pause { scope: scope, until: maybe_stamp, reason: reason, modified: revision }
     Receipt as Receipt {

@@ -36,14 +36,14 @@ pub fn scope() -> impl Strategy<Value = Scope> {
 
 fn automation() -> impl Strategy<Value = Automation> {
     let times = (
-        any::<[u64; 10]>(),
+        any::<[u64; 11]>(),
         any::<[u32; 2]>(),
         any::<bool>(),
         revision(),
     );
     times.prop_map(
         |(times, [drift_permille, storm_budget], pledge, modified)| {
-            let [a, b, c, d, e, f, g, h, i, j] = times.map(Millis);
+            let [a, b, c, d, e, f, g, h, i, j, k] = times.map(Millis);
             Automation {
                 fast_heartbeat: a,
                 fast_lease: b,
@@ -62,6 +62,7 @@ fn automation() -> impl Strategy<Value = Automation> {
                 switchover: i,
                 storm_window: j,
                 storm_budget,
+                earlier_lease: k,
                 modified,
             }
         },

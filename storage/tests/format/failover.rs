@@ -32,6 +32,7 @@ fn automation(modified: Revision) -> Automation {
         switchover: Millis(1_010),
         storm_window: Millis(10_011),
         storm_budget: 12,
+        earlier_lease: Millis(0),
         modified,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{begun, done, seamless, world};
 use crate::failover::world::{Place, Setup, World};
-use tenure_core::{Automation, Cause, ControlLoss, LossPolicy, Millis, Outcome, RejectCode};
+use tenure_core::{
+    Automation, Cause, Command, ControlLoss, LossPolicy, Millis, Outcome, RejectCode,
+};
 
 fn fencing(seed: u64) -> Setup {
     let mut setup = Setup::new(seed, LossPolicy::Never);
@@ -127,4 +129,33 @@ fn a_bad_network_moves_nothing() {
     world.net.weather = Default::default();
     world.run_until(Millis(3_000), World::is_whole);
     done(world);
+}
+
+/// The lease is made shorter while the primary lives on a longer one, and the leader dies.
+#[test]
+fn a_lease_that_was_made_shorter_runs_as_long_as_it_was_granted_for() {
+    let mut setup = fencing(90);
+    setup.automation.fast_lease = Millis(2_500);
+    let mut world = begun(&setup);
+    let beyond = [2, 3].map(Place::Server);
+    for other in beyond.into_iter().chain([2, 3].map(Place::Node)) {
+        world.net.cut_both(Place::Node(1), other);
+    }
+    world.run(Millis(100));
+    let known = **world.state.automation();
+    world.must(Command::SetAutomation {
+        expected: known.modified,
+        automation: Automation {
+            fast_lease: Millis(300),
+            ..known
+        },
+    });
+    world.kill_server(1);
+    world.run(Millis(4_000));
+    assert_eq!(
+        world.checks.broken,
+        Vec::<String>::new(),
+        "{}",
+        world.describe()
+    );
 }

@@ -32,6 +32,7 @@ fn automation(control_loss: ControlLoss) -> Automation {
         switchover: Millis(1_010),
         storm_window: Millis(10_011),
         storm_budget: 12,
+        earlier_lease: Millis(60_000),
         modified: Revision(13),
     }
 }

@@ -31,6 +31,8 @@ pub struct Automation {
     pub storm_budget: u32,
     #[prost(uint64, tag = "14")]
     pub modified: u64,
+    #[prost(uint64, tag = "15")]
+    pub earlier_lease: u64,
 }
 
 /// For what nothing automatic happens.
