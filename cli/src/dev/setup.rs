@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tenure_core::controller::HoldCode;
 use tenure_core::{
     Assignment, Command, Health, Incarnation, Instance, Lifecycle, NodeId, NodeName, NodeRef, Note,
     RecordKind, Report, Role, State, Topology,
@@ -70,7 +71,7 @@ pub async fn services(cluster: &Cluster, example: &Topology) -> Result<(), Failu
 pub async fn served(cluster: &Cluster) -> Result<bool, Failure> {
     let until = Instant::now() + SERVED_WITHIN;
     loop {
-        if is_served(&cluster.state(KINDS, &[service()]).await?) {
+        if is_served(&cluster.state(KINDS, &[service()]).await?) && is_heard(cluster).await {
             return Ok(true);
         }
         if Instant::now() >= until {
@@ -102,6 +103,17 @@ pub async fn simulate(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
         // What fails is said again.
         let _again = batch(&cluster, commands).await;
     }
+}
+
+/// Whether the leader hears the primary, and that it serves: what is reported of it may be from before everything
+/// was stopped.
+async fn is_heard(cluster: &Cluster) -> bool {
+    let explained = cluster.client().admin().explain(&service()).await;
+    explained.is_ok_and(|(_, explained)| {
+        explained
+            .decision
+            .is_err_and(|hold| hold.code == HoldCode::Nothing)
+    })
 }
 
 fn is_served(state: &State) -> bool {

@@ -69,12 +69,24 @@ impl Leading {
             Verdict::AgentGrace(why) => Err(Hold::new(HoldCode::AgentGrace, why)),
             Verdict::Fine => match &course.held {
                 Some((hold, _)) => Err(hold.clone()),
+                None if !self.is_held(view) => {
+                    let why = "the primary is heard, and has not taken its role up yet";
+                    Err(Hold::new(HoldCode::Watching, why))
+                }
                 None => {
                     let why = "the primary is heard and serves";
                     Err(Hold::new(HoldCode::Nothing, why))
                 }
             },
         }
+    }
+
+    /// Whether the primary says that it holds its role.
+    fn is_held(&self, view: &View<'_>) -> bool {
+        let primary = view.assignment.primary;
+        let known = primary.and_then(|primary| self.members.member(primary));
+        let sign = known.and_then(|known| known.sign(view.name));
+        sign.is_some_and(|sign| sign.standing.holds().is_some())
     }
 
     fn facts(&self, look: Look<'_>, view: &View<'_>) -> Vec<String> {
