@@ -94,11 +94,12 @@ impl State {
         self.instances.get(service)?.get(&node)
     }
 
-    /// Whether agents speak of a service: from feature level 2 on they alone report roles, and what they hold
-    /// is known to the leader only.
+    /// Whether agents keep a service, whose word alone says who holds what. One of them reports a role, or its
+    /// primary was moved with them before: they may be silent, and live on pledges.
     pub(crate) fn is_kept_by_agents(&self, service: &ServiceName) -> bool {
         let mut instances = self.instances(service);
-        self.settings.feature_level >= 2 && instances.any(|it| it.report.role.is_some())
+        let speaks = instances.any(|it| it.report.role.is_some());
+        self.settings.feature_level >= 2 && (speaks || self.receipts(service).next().is_some())
     }
 
     /// How many instances there are of all services.

@@ -5,7 +5,7 @@ use crate::{
     promotions::{nodes, said},
 };
 use tenure_core::{
-    Assignment, Command, Epoch, Key, Millis, Outcome, Phase, Receipt, RejectCode, Revision,
+    Assignment, Command, Epoch, Key, Millis, NodeId, Outcome, Phase, Receipt, RejectCode, Revision,
     limits::{IN_SYNC_MAX, RECEIPTS_PER_SERVICE_MAX},
 };
 
@@ -178,6 +178,24 @@ fn promoted() -> World {
     let mut world = risen();
     world.must(said().command());
     world
+}
+
+/// Their agents may be silent, and a primary live on pledges, of which no report speaks.
+#[test]
+fn nobody_is_named_where_agents_have_moved_the_primary() {
+    let mut world = promoted();
+    let moved = now(&world);
+    let (to, at) = (moved.primary.expect("there is one").node, moved.modified);
+    let other = if to == NodeId(1) { 2 } else { 1 };
+    for command in [
+        set_primary("sql", other, moved.epoch.0),
+        set_in_sync("sql", moved.epoch.0, at, &[to.0]),
+    ] {
+        let Outcome::Rejected(reject) = world.apply(command).outcome else {
+            panic!("agents keep it");
+        };
+        assert_eq!(reject.code, RejectCode::KeptByAgents);
+    }
 }
 
 fn receipt(world: &World) -> Receipt {

@@ -143,15 +143,14 @@ async fn a_replica_that_follows_before_it_is_let_in_is_linked_soon_after() {
     let mut own = driver(&early, PLAIN);
     let mut first = drivers.remove(0);
     let (followed, ()) = tokio::join!(own.act(following(1, &servers[0])), async {
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        let until = Instant::now() + BOUND;
+        while !early.log().contains("Unable to AUTH to MASTER") {
+            assert!(Instant::now() < until, "{}", early.log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         position(first.act(permission([&early])).await);
     });
     assert!(matches!(followed, Ok(Feat::Follows(_))), "{followed:?}");
-    assert!(
-        early.log().contains("Unable to AUTH to MASTER"),
-        "{}",
-        early.log()
-    );
     see_linked(&mut *own).await;
 }
 

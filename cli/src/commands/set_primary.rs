@@ -11,6 +11,9 @@ use tenure_core::{Command, Created, Epoch, NodeRef, Note, ServiceName};
 /// Which change.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+For services without agents: it rests on no fence and no proof, and is rejected beside agents; see
+`tenure switchover` and `tenure failover`.
+
 The expected epoch is the one that `tenure primary SERVICE` shows: when another change came first, this
 one is rejected instead of undoing it.
 

@@ -119,7 +119,8 @@ impl Admin {
     ///
     /// # Errors
     /// As for [`Admin::execute`]; rejected with `WrongEpoch` when somebody was faster, with
-    /// `NotInSync` when acknowledged writes could be lost and `accept_loss` is false.
+    /// `NotInSync` when acknowledged writes could be lost and `accept_loss` is false, with
+    /// `KeptByAgents` where agents keep the service and it has a primary.
     pub async fn set_primary(
         &self,
         service: ServiceName,
