@@ -22,6 +22,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tests/recorder", &[]),
     ("benches", EVERYTHING),
     ("xtask", &[]),
+    // What users copy: the client library has to be enough.
+    ("examples/blobstore", &["client"]),
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -36,6 +38,7 @@ const EVERYTHING: &[&str] = &[
     "tests/recorder",
     "benches",
     "xtask",
+    "examples/blobstore",
 ];
 
 /// A crate of others, and the only folders whose manifests may name it.

@@ -1,0 +1,2 @@
+//! A small store of files over HTTP, each kept on several nodes.
+pub mod files;
