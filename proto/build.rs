@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "tenure/v1/admin.proto",
         "tenure/v1/session.proto",
         "tenure/v1/operate.proto",
+        "tenure/v1/copies.proto",
     ];
     let raft = ["tenure/raft/v1/raft.proto"];
     println!("cargo:rerun-if-changed=proto");

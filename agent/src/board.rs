@@ -61,6 +61,7 @@ impl Inner {
                 service, result, ..
             } => self.acted(service, result),
             Input::Granted(_)
+            | Input::Stored { .. }
             | Input::PledgeAsked { .. }
             | Input::PledgeAnswered { .. }
             | Input::Leave

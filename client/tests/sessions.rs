@@ -56,6 +56,7 @@ fn beat(sequence: u64) -> Heartbeat {
         sees_primary: None,
         surveyed: None,
         returned: None,
+        store: None,
     };
     Heartbeat {
         session: SESSION,

@@ -116,6 +116,8 @@ pub enum Command {
         to: Lifecycle,
         /// Why.
         reason: Note,
+        /// Whether to drain also where items would be left with fewer fresh copies than are wanted of them.
+        accept_loss: bool,
     },
     /// Removes a node for good. Rejected while it has instances.
     RemoveNode {

@@ -36,6 +36,7 @@ pub mod lease;
 pub mod limits;
 mod name;
 mod node;
+mod orders;
 mod outcome;
 mod pause;
 mod pin;
@@ -66,6 +67,7 @@ pub use id::{ClientId, Epoch, Incarnation, LogIndex, Loss, Member, NodeId, Revis
 pub use instance::{Health, Instance, Position, Report, Role};
 pub use name::{NameError, NodeName, ServiceName, Zone};
 pub use node::{Lifecycle, Node};
+pub use orders::{CopyOrder, Held, OrderKind, OrderProgress, OrderReport, Source, StoreSign};
 pub use outcome::{Applied, Created, Done, Outcome};
 pub use pause::{Pause, Scope};
 pub use pin::{Pin, PinKind};

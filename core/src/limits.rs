@@ -40,6 +40,12 @@ pub const RECEIPTS_PER_SERVICE_MAX: usize = 32;
 pub const EVIDENCE_MAX: usize = 16;
 /// Most candidates named in one receipt. With [`EVIDENCE_MAX`] it keeps a receipt within one stored row.
 pub const CONSIDERED_MAX: usize = 32;
+/// Most orders for one holder of copies in one grant.
+pub const ORDERS_PER_GRANT_MAX: usize = 256;
+/// Most orders of which one heartbeat tells.
+pub const ORDER_REPORTS_MAX: usize = 512;
+/// Longest sentence on why an order failed, in bytes.
+pub const ORDER_WHY_BYTES_MAX: usize = 512;
 /// Largest weight of a node. Weights are relative, 100 is usual.
 pub const WEIGHT_MAX: u32 = 100_000;
 

@@ -97,6 +97,11 @@ pub struct CopiesPolicy {
     pub write_min: u32,
     /// Whether copies go to distinct zones where there are enough.
     pub spread_zones: bool,
+    /// How long a lost node is waited for before its copies are replaced; up to a week. Items with one fresh copy left, or
+    /// fewer than a write must reach, do not wait.
+    pub repair_grace_ms: Millis,
+    /// Transfers that one node sends at a time, and as many that it receives; 1 to 128.
+    pub transfers_per_node: u32,
 }
 
 impl Default for CopiesPolicy {
@@ -105,6 +110,8 @@ impl Default for CopiesPolicy {
             copies: 3,
             write_min: 2,
             spread_zones: true,
+            repair_grace_ms: Millis(600_000),
+            transfers_per_node: 16,
         }
     }
 }
@@ -189,6 +196,8 @@ impl Policy {
             Self::Copies(p) => {
                 within("copies", p.copies.into(), 1, 16)?;
                 within("write_min", p.write_min.into(), 1, 16)?;
+                within("repair_grace_ms", p.repair_grace_ms.0, 0, 604_800_000)?;
+                within("transfers_per_node", p.transfers_per_node.into(), 1, 128)?;
                 at_most("write_min", p.write_min, "copies", p.copies)
             }
         }

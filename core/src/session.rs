@@ -5,8 +5,8 @@
 //! moment, never a fact. Nothing here is written to the log.
 
 use crate::{
-    ControlLoss, Endpoint, Epoch, Member, Millis, NodeId, Note, Position, Report, ServerId,
-    ServiceName,
+    ControlLoss, CopyOrder, Endpoint, Epoch, Member, Millis, NodeId, Note, Position, Report,
+    ServerId, ServiceName, StoreSign,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,8 @@ pub struct Sign {
     pub surveyed: Option<Surveyed>,
     /// What came of following another primary after having been one.
     pub returned: Option<Returned>,
+    /// As holder of copies.
+    pub store: Option<StoreSign>,
 }
 
 /// Whether an instance's process is there.
@@ -180,6 +182,8 @@ pub struct Directive {
     pub survey: Option<u64>,
     /// As replica: say whether the primary answers.
     pub probe: bool,
+    /// As holder of copies: what is to be done. What is not among it any more is given up.
+    pub orders: Vec<CopyOrder>,
 }
 
 /// What an instance is to be.

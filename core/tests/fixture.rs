@@ -295,6 +295,7 @@ pub fn set_lifecycle(node: u64, expected: Revision, to: Lifecycle) -> Command {
         expected,
         to,
         reason: note("as asked"),
+        accept_loss: false,
     }
 }
 

@@ -7,6 +7,7 @@
 //! The comments in `proto/proto` are the reference of the API.
 
 mod convert;
+pub mod copies;
 mod error;
 mod filter;
 pub mod refusal;

@@ -135,7 +135,9 @@ impl Carrier {
                 let pledged = false;
                 return Some(Output::AnswerPledge { ask, pledged });
             }
-            Output::AskPledge { .. } | Output::Keep(_) => return Some(output),
+            Output::AskPledge { .. } | Output::Keep(_) | Output::Orders { .. } => {
+                return Some(output);
+            }
             Output::Left => {}
         }
         self.held.push(output);
@@ -159,7 +161,10 @@ impl Carrier {
             Output::Left => {
                 self.hands.left.send_replace(true);
             }
-            Output::Keep(_) | Output::Beat(_) | Output::AnswerPledge { .. } => {}
+            Output::Keep(_)
+            | Output::Beat(_)
+            | Output::AnswerPledge { .. }
+            | Output::Orders { .. } => {}
         }
     }
 

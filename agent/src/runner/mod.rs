@@ -199,7 +199,11 @@ impl<L: Link> Runner<L> {
                         question.answer(pledged);
                     }
                 }
-                Output::Act { .. } | Output::AskPledge { .. } | Output::Left | Output::Keep(_) => {
+                Output::Act { .. }
+                | Output::AskPledge { .. }
+                | Output::Left
+                | Output::Keep(_)
+                | Output::Orders { .. } => {
                     self.parts.carrier.carry_out(output);
                 }
             }

@@ -134,6 +134,7 @@ async fn send(
         expected: args.expected.map_or(node.modified, Revision),
         to,
         reason: args.reason.clone(),
+        accept_loss: false,
     };
     cluster.execute(command).await
 }

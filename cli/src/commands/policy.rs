@@ -86,6 +86,7 @@ impl PolicyArgs {
                 copies: self.copies.unwrap_or(now.copies),
                 write_min: self.write_min.unwrap_or(now.write_min),
                 spread_zones: self.spread_zones.unwrap_or(now.spread_zones),
+                ..now
             }),
         };
         policy.validate().map_err(Failure::invalid)?;

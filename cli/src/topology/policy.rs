@@ -44,6 +44,10 @@ pub(super) fn policy(place: &Place<'_>, table: &Table) -> Result<Policy, Topolog
             spread_zones: place
                 .flag(table, "spread_zones")?
                 .unwrap_or(default.spread_zones),
+            repair_grace_ms: number("repair_grace_ms")?
+                .map_or(default.repair_grace_ms, |ms| Millis(ms.into())),
+            transfers_per_node: number("transfers_per_node")?
+                .unwrap_or(default.transfers_per_node),
         }),
     };
     match policy.validate() {

@@ -46,6 +46,7 @@ impl Admin {
             expected,
             to,
             reason,
+            accept_loss: false,
         })
         .await
     }

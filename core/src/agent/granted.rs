@@ -1,7 +1,7 @@
 //! Taking in a grant: what is allowed from the moment at which the answered heartbeat was sent, and
 //! what is wanted from now on.
 
-use super::{Agent, instance::Instance};
+use super::{Agent, Output, instance::Instance};
 use crate::{Directive, Epoch, Grant, Millis, Moment, Wanted, lease};
 
 /// What a grant allows, and to whom it was given.
@@ -15,7 +15,7 @@ struct Allowed {
 }
 
 impl Agent {
-    pub(super) fn granted(&mut self, grant: Grant) {
+    pub(super) fn granted(&mut self, grant: Grant, done: &mut Vec<Output>) {
         let meant = grant.member == self.start.member && grant.session == self.start.session;
         if !meant || (grant.term, grant.number) <= self.heard {
             return;
@@ -46,6 +46,11 @@ impl Agent {
             if let Some(instance) = self.instances.get_mut(&directive.service)
                 && directive.epoch >= instance.epoch
             {
+                if directive.orders != instance.orders {
+                    instance.orders.clone_from(&directive.orders);
+                    let (service, orders) = (directive.service.clone(), directive.orders.clone());
+                    done.push(Output::Orders { service, orders });
+                }
                 instance.direct(directive, allowed);
             }
         }

@@ -2,8 +2,8 @@
 
 use super::{Action, KeptService, Observation, Observed, pledges::Pledges};
 use crate::{
-    Directive, Endpoint, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence, Returned,
-    Standing, Surveyed, Wanted,
+    CopyOrder, Directive, Endpoint, Epoch, Fellow, Health, Millis, Moment, NodeId, Presence,
+    Returned, Standing, StoreSign, Surveyed, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,10 @@ pub(super) struct Instance {
     pub(super) run: u64,
     /// Whether it has all that it ever acknowledged.
     pub(super) whole: bool,
+    /// What it says of itself as holder of copies.
+    pub(super) store: Option<StoreSign>,
+    /// What its holder was told to do last.
+    pub(super) orders: Vec<CopyOrder>,
 }
 
 /// An action that its driver has been told to do.
@@ -109,6 +113,8 @@ impl Instance {
             held: kept.held,
             run: kept.run,
             whole: kept.whole,
+            store: None,
+            orders: Vec::new(),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::{Action, Feat, Observation};
 use crate::{
-    ControlLoss, Endpoint, Epoch, Grant, Heartbeat, Member, Millis, Moment, NodeId, PledgeRequest,
-    ServiceName,
+    ControlLoss, CopyOrder, Endpoint, Epoch, Grant, Heartbeat, Member, Millis, Moment, NodeId,
+    PledgeRequest, ServiceName, StoreSign,
 };
 use std::collections::BTreeMap;
 
@@ -18,6 +18,14 @@ pub enum Input {
         service: ServiceName,
         /// What it sees.
         seen: Observation,
+    },
+    /// What a holder of copies says of itself and of its orders. Of an order that it was not given, or not any more,
+    /// nothing is to be said.
+    Stored {
+        /// Of which service.
+        service: ServiceName,
+        /// What it says.
+        store: StoreSign,
     },
     /// What came of an action.
     Acted {
@@ -64,6 +72,14 @@ pub enum Output {
         action: u64,
         /// What to do.
         what: Action,
+    },
+    /// Hand a holder of copies its orders, in the place of those that it was handed before. They are harmless when late:
+    /// each was decided by the log.
+    Orders {
+        /// Of which service.
+        service: ServiceName,
+        /// All that is to be done.
+        orders: Vec<CopyOrder>,
     },
     /// Ask another agent for a pledge.
     AskPledge {

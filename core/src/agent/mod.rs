@@ -102,8 +102,13 @@ impl Agent {
         let mut done = Vec::new();
         self.pass(now);
         match input {
-            Input::Granted(grant) => self.granted(grant),
+            Input::Granted(grant) => self.granted(grant, &mut done),
             Input::Observed { service, seen } => self.observed(&service, seen),
+            Input::Stored { service, store } => {
+                if let Some(instance) = self.instances.get_mut(&service) {
+                    instance.store = Some(store);
+                }
+            }
             Input::Acted {
                 service,
                 action,
@@ -311,6 +316,7 @@ fn essence(sign: &Sign) -> Sign {
     essence.report.note = crate::Note::default();
     essence.report.attributes = crate::Attributes::default();
     essence.stalled = Millis(u64::from(sign.stalled > Millis(0)));
+    essence.store = sign.store.as_ref().map(crate::StoreSign::essence);
     if let Some(surveyed) = &mut essence.surveyed {
         surveyed.pledged = Millis(0);
     }

@@ -81,6 +81,7 @@ impl Instance {
             sees_primary: self.sees_primary,
             surveyed,
             returned: self.returned.clone(),
+            store: self.store.clone(),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
             expected,
             to,
             reason,
+            accept_loss: _,
         } => set_lifecycle(change, node, *expected, *to, reason),
         Command::RemoveNode {
             node,

@@ -219,6 +219,7 @@ impl Leading {
         Directive {
             survey: survey.filter(|_| is_replica),
             probe: is_replica && self.is_suspect(look, view),
+            orders: vec![],
             ..plain(view.name.clone(), epoch, wanted)
         }
     }
@@ -282,5 +283,6 @@ fn plain(service: ServiceName, epoch: Epoch, wanted: Wanted) -> Directive {
         quiesce: None,
         survey: None,
         probe: false,
+        orders: vec![],
     }
 }

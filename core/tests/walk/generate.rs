@@ -194,6 +194,7 @@ impl Generator<'_> {
                     expected,
                     to,
                     reason,
+                    accept_loss: false,
                 }
             }
             _ => remove_node(id.0, expected),
@@ -220,7 +221,7 @@ impl Generator<'_> {
             Kind::Copies => Policy::Copies(CopiesPolicy {
                 copies: n,
                 write_min: 1,
-                spread_zones: true,
+                ..CopiesPolicy::default()
             }),
         }
     }

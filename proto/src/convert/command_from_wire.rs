@@ -131,6 +131,7 @@ fn set_lifecycle(wire: v1::SetLifecycle) -> Parsed {
         expected: Revision(wire.expected),
         to: lifecycle("to", wire.to)?,
         reason: field::note("reason", &wire.reason)?,
+        accept_loss: wire.accept_loss,
     })
 }
 

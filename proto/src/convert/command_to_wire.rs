@@ -56,7 +56,7 @@ fn kind(asked: &Command) -> Result<Kind, NotOnWire> {
             AddNode { name, zone, labels, weight }
             UpdateNode { node, expected, zone, labels, weight }
             JoinNode { node, last }
-            SetLifecycle { node, expected, to, reason }
+            SetLifecycle { node, expected, to, reason, accept_loss }
             RemoveNode { node, expected, reason }
             AddService { name, policy }
             UpdateService { name, expected, policy }

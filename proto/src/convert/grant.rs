@@ -7,6 +7,7 @@ use super::{
     cluster::server_id,
     field,
     node::node_id,
+    orders::orders,
 };
 use crate::{ParseError, v1};
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ impl TryFrom<v1::Directive> for Directive {
             quiesce: wire.quiesce_ms.map(Millis),
             survey: wire.survey,
             probe: wire.probe,
+            orders: orders(wire.orders)?,
         })
     }
 }
@@ -80,6 +82,7 @@ impl From<&Directive> for v1::Directive {
             quiesce_ms: directive.quiesce.map(|quiesce| quiesce.0),
             survey: directive.survey,
             probe: directive.probe,
+            orders: directive.orders.iter().map(Into::into).collect(),
         }
     }
 }

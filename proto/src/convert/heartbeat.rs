@@ -99,6 +99,7 @@ impl TryFrom<v1::Sign> for Sign {
             sees_primary: wire.sees_primary,
             surveyed: field::optional("surveyed", wire.surveyed)?,
             returned: field::optional("returned", wire.returned)?,
+            store: field::optional("store", wire.store)?,
         })
     }
 }
@@ -117,6 +118,7 @@ impl From<&Sign> for v1::Sign {
             sees_primary: sign.sees_primary,
             surveyed: sign.surveyed.as_ref().map(Into::into),
             returned: sign.returned.as_ref().map(Into::into),
+            store: sign.store.as_ref().map(Into::into),
         }
     }
 }

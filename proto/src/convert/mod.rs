@@ -11,6 +11,7 @@ mod heartbeat;
 mod instance;
 mod node;
 mod operate;
+mod orders;
 mod outcome;
 mod receipt;
 mod record;

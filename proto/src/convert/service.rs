@@ -18,12 +18,20 @@ impl TryFrom<v1::Policy> for Policy {
             Some(Kind::Peers(policy)) => Ok(Self::Peers(PeersPolicy {
                 healthy_min: policy.healthy_min,
             })),
-            Some(Kind::Copies(policy)) => Ok(Self::Copies(CopiesPolicy {
-                copies: policy.copies,
-                write_min: policy.write_min,
-                spread_zones: policy.spread_zones,
-            })),
+            Some(Kind::Copies(policy)) => Ok(Self::Copies(copies(policy))),
         }
+    }
+}
+
+fn copies(wire: v1::CopiesPolicy) -> CopiesPolicy {
+    let usual = CopiesPolicy::default();
+    let transfers = wire.transfers_per_node;
+    CopiesPolicy {
+        copies: wire.copies,
+        write_min: wire.write_min,
+        spread_zones: wire.spread_zones,
+        repair_grace_ms: wire.repair_grace_ms.map_or(usual.repair_grace_ms, Millis),
+        transfers_per_node: transfers.unwrap_or(usual.transfers_per_node),
     }
 }
 
@@ -70,6 +78,8 @@ impl From<&Policy> for v1::Policy {
                 copies: policy.copies,
                 write_min: policy.write_min,
                 spread_zones: policy.spread_zones,
+                repair_grace_ms: Some(policy.repair_grace_ms.0),
+                transfers_per_node: Some(policy.transfers_per_node),
             }),
         };
         Self { kind: Some(kind) }

@@ -82,7 +82,7 @@ commands! {
         node: node_ref, expected: revision, zone: zone, labels: attributes, weight: plain,
     }
     JoinNode { node: node_ref, last: incarnation }
-    SetLifecycle { node: node_ref, expected: revision, to: lifecycle, reason: reason }
+    SetLifecycle { node: node_ref, expected: revision, to: lifecycle, reason: reason, accept_loss: plain }
     RemoveNode { node: node_ref, expected: revision, reason: reason }
     AddService { name: service_name, policy: policy }
     UpdateService { name: service_name, expected: revision, policy: policy }

@@ -61,13 +61,35 @@ impl From<&Policy> for msg::Policy {
             Policy::Peers(p) => msg::policy::Of::Peers(msg::PeersPolicy {
                 healthy_min: p.healthy_min,
             }),
-            Policy::Copies(p) => msg::policy::Of::Copies(msg::CopiesPolicy {
-                copies: p.copies,
-                write_min: p.write_min,
-                spread_zones: p.spread_zones,
-            }),
+            Policy::Copies(p) => msg::policy::Of::Copies(p.into()),
         };
         Self { of: Some(of) }
+    }
+}
+
+impl From<&CopiesPolicy> for msg::CopiesPolicy {
+    fn from(policy: &CopiesPolicy) -> Self {
+        let usual = CopiesPolicy::default();
+        let grace = policy.repair_grace_ms;
+        let transfers = policy.transfers_per_node;
+        Self {
+            copies: policy.copies,
+            write_min: policy.write_min,
+            spread_zones: policy.spread_zones,
+            repair_grace_ms: (grace != usual.repair_grace_ms).then_some(grace.0),
+            transfers_per_node: (transfers != usual.transfers_per_node).then_some(transfers),
+        }
+    }
+}
+
+fn copies(found: msg::CopiesPolicy) -> CopiesPolicy {
+    let usual = CopiesPolicy::default();
+    CopiesPolicy {
+        copies: found.copies,
+        write_min: found.write_min,
+        spread_zones: found.spread_zones,
+        repair_grace_ms: found.repair_grace_ms.map_or(usual.repair_grace_ms, Millis),
+        transfers_per_node: found.transfers_per_node.unwrap_or(usual.transfers_per_node),
     }
 }
 
@@ -83,11 +105,7 @@ pub(super) fn policy(found: Option<msg::Policy>) -> Result<Policy, FormatError> 
         Some(msg::policy::Of::Peers(p)) => Policy::Peers(PeersPolicy {
             healthy_min: p.healthy_min,
         }),
-        Some(msg::policy::Of::Copies(p)) => Policy::Copies(CopiesPolicy {
-            copies: p.copies,
-            write_min: p.write_min,
-            spread_zones: p.spread_zones,
-        }),
+        Some(msg::policy::Of::Copies(p)) => Policy::Copies(copies(p)),
         None => return Err(FormatError::Missing("policy of a known kind")),
     })
 }

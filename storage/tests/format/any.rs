@@ -66,12 +66,15 @@ fn policy() -> impl Strategy<Value = Policy> {
             })
         },
     );
-    let copies = (any::<u32>(), any::<u32>(), any::<bool>()).prop_map(
-        |(copies, write_min, spread_zones)| {
+    let numbers = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>());
+    let copies = (numbers, any::<bool>()).prop_map(
+        |((copies, write_min, transfers_per_node, grace), spread_zones)| {
             Policy::Copies(CopiesPolicy {
                 copies,
                 write_min,
                 spread_zones,
+                repair_grace_ms: Millis(grace),
+                transfers_per_node,
             })
         },
     );
@@ -133,6 +136,7 @@ fn node_command() -> impl Strategy<Value = Command> {
                 expected,
                 to,
                 reason,
+                accept_loss: expected.0 % 2 == 1,
             }
         }),
         (

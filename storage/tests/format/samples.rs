@@ -66,7 +66,7 @@ pub fn policies() -> [Policy; 5] {
         Policy::Copies(CopiesPolicy {
             copies: 3,
             write_min: 2,
-            spread_zones: true,
+            ..CopiesPolicy::default()
         }),
     ]
 }
@@ -168,6 +168,7 @@ fn node_commands() -> Vec<(&'static str, Command)> {
                 expected: Revision(9),
                 to: Lifecycle::Draining,
                 reason: note("new disks — ürgent"),
+                accept_loss: false,
             },
         ),
         (

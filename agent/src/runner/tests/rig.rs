@@ -49,6 +49,7 @@ fn directive(epoch: Epoch, wanted: Wanted) -> Directive {
         quiesce: None,
         survey: None,
         probe: false,
+        orders: vec![],
     }
 }
 

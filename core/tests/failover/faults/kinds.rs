@@ -192,6 +192,7 @@ fn lifecycle(world: &mut World, node: u64, to: Lifecycle) {
             expected,
             to,
             reason: Note::default(),
+            accept_loss: false,
         });
     }
 }

@@ -186,6 +186,7 @@ pub fn idle() -> Sign {
         sees_primary: None,
         surveyed: None,
         returned: None,
+        store: None,
     }
 }
 

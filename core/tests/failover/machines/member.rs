@@ -240,6 +240,7 @@ pub fn directive(epoch: u64, wanted: Wanted) -> Directive {
         quiesce: None,
         survey: None,
         probe: false,
+        orders: vec![],
     }
 }
 

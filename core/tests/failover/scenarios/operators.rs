@@ -110,6 +110,7 @@ fn set_lifecycle(world: &World, to: Lifecycle) -> Command {
         expected: world.revision_of(1),
         to,
         reason: note("new disks"),
+        accept_loss: false,
     }
 }
 

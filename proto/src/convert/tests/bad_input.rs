@@ -27,6 +27,7 @@ fn set_lifecycle(change: fn(&mut v1::SetLifecycle)) -> Asked {
         expected: 1,
         to: v1::Lifecycle::Active.into(),
         reason: String::new(),
+        accept_loss: false,
     };
     change(&mut message);
     Asked::SetLifecycle(message)

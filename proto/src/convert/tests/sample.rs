@@ -239,6 +239,7 @@ pub(super) fn commands_of_nodes() -> Vec<Command> {
             expected,
             to: Lifecycle::Draining,
             reason: reason.clone(),
+            accept_loss: true,
         },
         Command::RemoveNode {
             node: node.clone(),

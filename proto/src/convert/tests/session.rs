@@ -6,9 +6,10 @@ use super::{
 };
 use crate::v1;
 use tenure_core::{
-    ControlLoss, Directive, Endpoint, Epoch, Fellow, Grant, Heartbeat, Millis, NodeId,
-    PledgeRequest, Position, Presence, Rejoin, Report, Returned, ServerId, ServiceName, Sign,
-    Standing, Surveyed, Wanted,
+    ControlLoss, CopyOrder, Directive, Endpoint, Epoch, Fellow, Grant, Heartbeat, Held, Millis,
+    NodeId, OrderKind, OrderProgress, OrderReport, PledgeRequest, Position, Presence, Rejoin,
+    Report, Returned, ServerId, ServiceName, Sign, Source, Standing, StoreSign, Surveyed, Wanted,
+    copies::{Checksum, ItemName},
 };
 
 fn named(at: usize) -> ServiceName {
@@ -35,7 +36,69 @@ pub(super) fn quiet() -> Sign {
         sees_primary: None,
         surveyed: None,
         returned: None,
+        store: None,
     }
+}
+
+fn item(name: &str) -> ItemName {
+    ItemName::new(name).unwrap()
+}
+
+pub(super) fn store() -> StoreSign {
+    let held = Held {
+        version: 7,
+        checksum: Checksum::new(&[1, 2, 3]).ok(),
+        size: 9,
+    };
+    let bare = Held {
+        checksum: None,
+        ..held
+    };
+    let come_to = [
+        OrderProgress::Waiting,
+        OrderProgress::Moved(5),
+        OrderProgress::Held(held),
+        OrderProgress::Held(bare),
+        OrderProgress::Missing,
+        OrderProgress::Failed("the disk is full".to_owned()),
+    ];
+    let kinds = [OrderKind::Fetch, OrderKind::Drop, OrderKind::Verify];
+    let report = |(at, progress)| OrderReport {
+        kind: kinds[at % 3],
+        item: item(&format!("item {at}")),
+        version: 7,
+        progress,
+    };
+    StoreSign {
+        folder: 1 << 63,
+        free: Some(0),
+        total: Some(1 << 50),
+        load: 1_500,
+        orders: come_to.into_iter().enumerate().map(report).collect(),
+    }
+}
+
+pub(super) fn orders() -> Vec<CopyOrder> {
+    let order = |kind, from| CopyOrder {
+        kind,
+        item: item("repo/1"),
+        version: 8,
+        checksum: Checksum::new(&[7; 32]).ok(),
+        size: 1 << 40,
+        from,
+    };
+    let source = Source {
+        node: NodeId(4),
+        endpoint: endpoint(),
+    };
+    vec![
+        order(OrderKind::Fetch, Some(source)),
+        CopyOrder {
+            checksum: None,
+            ..order(OrderKind::Drop, None)
+        },
+        order(OrderKind::Verify, None),
+    ]
 }
 
 pub(super) fn telling() -> Sign {
@@ -59,6 +122,7 @@ pub(super) fn telling() -> Sign {
             rejoin: Rejoin::Diverged,
             tail: note("tail.resp"),
         }),
+        store: Some(store()),
     }
 }
 
@@ -160,6 +224,7 @@ pub(super) fn grant(control_loss: ControlLoss) -> Grant {
         quiesce: (at == 0).then_some(Millis(0)),
         survey: (at == 1).then_some(0),
         probe: at == 2,
+        orders: orders(),
     };
     Grant {
         server: ServerId(1),

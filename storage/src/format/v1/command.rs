@@ -201,6 +201,8 @@ pub struct SetLifecycle {
     pub to: i32,
     #[prost(string, tag = "4")]
     pub reason: String,
+    #[prost(bool, tag = "5")]
+    pub accept_loss: bool,
 }
 
 /// Removes a node.

@@ -101,6 +101,12 @@ pub struct CopiesPolicy {
     pub write_min: u32,
     #[prost(bool, tag = "3")]
     pub spread_zones: bool,
+    /// Absent for 10 minutes: records of before feature level 3 have it not.
+    #[prost(uint64, optional, tag = "4")]
+    pub repair_grace_ms: Option<u64>,
+    /// Absent for 16.
+    #[prost(uint32, optional, tag = "5")]
+    pub transfers_per_node: Option<u32>,
 }
 
 /// What an instance says of itself.
