@@ -1,8 +1,8 @@
 //! The client itself: a handle that is cheap to clone.
 
 use crate::{
-    Admin, Balance, BalanceOptions, Discovery, Error, Follow, Options, ServerAddress, Watch,
-    servers::Server, shared::Shared,
+    Admin, Balance, BalanceOptions, Copies, Discovery, Error, Follow, Options, ServerAddress,
+    Watch, servers::Server, shared::Shared,
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
@@ -73,6 +73,12 @@ impl Client {
     #[must_use]
     pub fn admin(&self) -> Admin {
         Admin::new(self.shared.clone())
+    }
+
+    /// The items of a service of the kind `copies`: where they are kept, and how fresh.
+    #[must_use]
+    pub fn copies(&self, service: ServiceName) -> Copies {
+        Copies::new(self.shared.clone(), service)
     }
 
     /// Watches the records that a filter wants: a snapshot, then every change. Nothing is sent before

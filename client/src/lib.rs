@@ -29,6 +29,10 @@
 //!   confirmed itself. [`Client::balance`] spreads requests over the peers of a service that has none.
 //! * [`Client::admin`] changes. A change is made once however often the client has to send it; where
 //!   that cannot be told, [`Error::may_have_happened`] says so.
+//! * [`Client::copies`] tells where each item of a service is kept, takes what writes reached, and shows what is
+//!   being made good ([`copies`]).
+//!
+//! A process that keeps such copies joins as a [`Holder`] and is handed what it is to fetch, drop and verify.
 //!
 //! Agents use more: [`Sessions`] are a member's standing connections, and [`pledge`] is what agents ask
 //! of one another.
@@ -40,9 +44,11 @@ mod backoff;
 mod balance;
 mod call;
 mod client;
+pub mod copies;
 mod discovery;
 mod error;
 mod follow;
+mod holder;
 mod judge;
 mod options;
 pub mod pledge;
@@ -58,9 +64,11 @@ pub use admin::{
 };
 pub use balance::{Balance, BalanceOptions, Picked};
 pub use client::Client;
+pub use copies::Copies;
 pub use discovery::{Consistency, Discovery, Header, Listed, Resolved};
 pub use error::{Error, Held, Refusal, ServerAddress};
 pub use follow::{Follow, Primacy, Primary};
+pub use holder::{Holder, HolderError, HolderOptions, Order};
 pub use options::Options;
 pub use session::{Attendance, Attended, Sessions};
 pub use tenure_core as core;

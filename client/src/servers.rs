@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_core::{Endpoint, ServerId};
-use tenure_proto::v1::{admin_client::AdminClient, discovery_client::DiscoveryClient};
+use tenure_proto::v1::{
+    admin_client::AdminClient, copies_client::CopiesClient, discovery_client::DiscoveryClient,
+};
 use tokio::sync::watch;
 use tonic::transport::{self, Channel};
 
@@ -66,6 +68,10 @@ impl Server {
 
     pub(crate) fn discovery(&self) -> DiscoveryClient<Channel> {
         DiscoveryClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub(crate) fn copies(&self) -> CopiesClient<Channel> {
+        CopiesClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// A connection of its own: what a slow reader leaves lying in it delays nobody else.
