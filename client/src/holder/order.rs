@@ -47,6 +47,12 @@ impl Order {
         self.finish(OrderProgress::Failed(sentence(&why.to_string())));
     }
 
+    /// Whether the cluster still wants it.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        *self.wanted.borrow()
+    }
+
     /// Waits until the cluster wants it no more. What was begun may be given up then, and need not.
     pub async fn given_up(&self) {
         let mut wanted = self.wanted.clone();

@@ -49,8 +49,9 @@ fn an_order_is_handed_out_once_and_told_until_it_is_wanted_no_more() {
     assert!(book.news().is_none());
     book.take(vec![order("b", 1)]);
     assert_eq!(told(&book), expected[1..]);
-    assert!(second.given_up().now_or_never().is_none());
+    assert!(second.is_wanted() && second.given_up().now_or_never().is_none());
     book.take(vec![]);
+    assert!(!second.is_wanted());
     assert!(second.given_up().now_or_never().is_some());
     second.missing();
     assert_eq!(told(&book), []);

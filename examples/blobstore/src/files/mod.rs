@@ -13,9 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{
-    Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use record::{Header, HeaderFault};
 
@@ -61,7 +59,9 @@ pub enum FileError {
         version: u64,
     },
     /// What lies on the disk is not what was written; it was set aside and is not here any more.
-    #[error("version {version} of {item:?} is damaged: its checksum is {found}, it was written with {expected}")]
+    #[error(
+        "version {version} of {item:?} is damaged: its checksum is {found}, it was written with {expected}"
+    )]
     Damaged {
         /// The item.
         item: String,
@@ -99,7 +99,26 @@ impl FileError {
     }
 }
 
-type Inventory = BTreeMap<String, BTreeMap<u64, Held>>;
+type Inventory = BTreeMap<String, Shelf>;
+
+/// What is here of one item.
+#[derive(Debug, Default)]
+struct Shelf {
+    versions: BTreeMap<u64, Held>,
+    /// Another number after each [`Files::keep`], whether that wrote anything or not.
+    mark: u64,
+}
+
+/// What is here of one item, as a page of the inventory shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelved {
+    /// The item.
+    pub item: String,
+    /// The latest version that is here.
+    pub latest: u64,
+    /// For [`Files::remove_unless_kept`].
+    pub mark: u64,
+}
 
 /// The files of one node, in a folder of its own. All calls block on the disk.
 #[derive(Debug)]
@@ -148,7 +167,7 @@ impl Files {
                 let file = File::open(&path).map_err(FileError::disk("open", &path))?;
                 let length = file.metadata().map_err(FileError::disk("look at", &path))?;
                 match Header::read(&mut io::BufReader::new(file), length.len()) {
-                    Ok(header) => self.enter(&header.item, header.version, header.held),
+                    Ok(header) => self.enter(&header.item, header.version, Some(header.held)),
                     Err(HeaderFault::Disk(why)) => {
                         return Err(FileError::disk("read", &path)(why));
                     }
@@ -167,27 +186,54 @@ impl Files {
     ///
     /// # Errors
     /// [`FileError::Taken`], [`FileError::TooMany`], [`FileError::Disk`].
-    pub fn keep(&self, item: &str, version: u64, data: &[u8], force: bool) -> Result<Sum, FileError> {
+    pub fn keep(
+        &self,
+        item: &str,
+        version: u64,
+        data: &[u8],
+        force: bool,
+    ) -> Result<Sum, FileError> {
         let sum = Sum::of(data);
         let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let held = Held { sum, size };
         let _alone = self.alone(item);
-        if self.may_keep(item, version, held, force)? {
+        let is_new = self.may_keep(item, version, held, force)?;
+        if is_new {
             let header = Header {
                 item: item.to_owned(),
                 version,
                 held,
             };
             self.write(&header, data)?;
-            self.enter(item, version, held);
         }
+        self.enter(item, version, is_new.then_some(held));
         Ok(sum)
     }
 
+    /// Counts a version that is here as kept anew, for [`Files::remove_unless_kept`].
+    ///
+    /// # Errors
+    /// [`FileError::Absent`] when it is not here (any more).
+    pub fn mark(&self, item: &str, version: u64) -> Result<(), FileError> {
+        let _alone = self.alone(item);
+        if self.held(item, version).is_none() {
+            let item = item.to_owned();
+            return Err(FileError::Absent { item, version });
+        }
+        self.enter(item, version, None);
+        Ok(())
+    }
+
     /// Whether there is anything to write.
-    fn may_keep(&self, item: &str, version: u64, held: Held, force: bool) -> Result<bool, FileError> {
+    fn may_keep(
+        &self,
+        item: &str,
+        version: u64,
+        held: Held,
+        force: bool,
+    ) -> Result<bool, FileError> {
         let inventory = self.lock();
-        let versions = inventory.get(item);
+        let versions = inventory.get(item).map(|shelf| &shelf.versions);
         match versions.and_then(|versions| versions.get(&version)) {
             Some(there) if *there == held => return Ok(false),
             Some(_) if !force => {
@@ -210,7 +256,11 @@ impl Files {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let beside = self.folder.join(UNFINISHED).join(number.to_string());
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).open(&beside);
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&beside);
         let mut file = file.map_err(FileError::disk("make", &beside))?;
         let written = file
             .write_all(&header.bytes())
@@ -264,13 +314,13 @@ impl Files {
     /// What is known of a version without reading it.
     #[must_use]
     pub fn held(&self, item: &str, version: u64) -> Option<Held> {
-        self.lock().get(item)?.get(&version).copied()
+        self.lock().get(item)?.versions.get(&version).copied()
     }
 
     /// The latest version of an item that is here.
     #[must_use]
     pub fn latest(&self, item: &str) -> Option<u64> {
-        Some(*self.lock().get(item)?.last_key_value()?.0)
+        Some(*self.lock().get(item)?.versions.last_key_value()?.0)
     }
 
     /// Lets go of all versions of an item that are earlier than one which the cluster has.
@@ -289,10 +339,32 @@ impl Files {
         self.let_go(item, |there| there <= up_to)
     }
 
+    /// Lets go of all versions of an item, unless it was kept since a page of the inventory showed this mark. Gives
+    /// whether they are gone.
+    ///
+    /// # Errors
+    /// [`FileError::Disk`]; what was not let go is let go at the next call.
+    pub fn remove_unless_kept(&self, item: &str, mark: u64) -> Result<bool, FileError> {
+        let _alone = self.alone(item);
+        let now = self.lock().get(item).map(|shelf| shelf.mark);
+        if now != Some(mark) {
+            return Ok(false);
+        }
+        self.take_away(item, |_| true).map(|()| true)
+    }
+
     fn let_go(&self, item: &str, goes: impl Fn(u64) -> bool) -> Result<(), FileError> {
         let _alone = self.alone(item);
+        self.take_away(item, goes)
+    }
+
+    /// To be called while nobody else touches the item.
+    fn take_away(&self, item: &str, goes: impl Fn(u64) -> bool) -> Result<(), FileError> {
         let there: Vec<u64> = match self.lock().get(item) {
-            Some(versions) => versions.keys().copied().filter(|it| goes(*it)).collect(),
+            Some(shelf) => {
+                let versions = shelf.versions.keys().copied();
+                versions.filter(|version| goes(*version)).collect()
+            }
             None => return Ok(()),
         };
         for version in there {
@@ -309,25 +381,26 @@ impl Files {
         Ok(())
     }
 
-    /// All items and their versions, up to so many from the first one after a name on.
+    /// Items that are here, by name, up to so many from the first one after a name on.
     #[must_use]
-    pub fn page(&self, after: Option<&str>, most: usize) -> Vec<(String, Vec<(u64, Held)>)> {
+    pub fn page(&self, after: Option<&str>, most: usize) -> Vec<Shelved> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
         let inventory = self.lock();
-        let rows = inventory.range::<str, _>((from, Unbounded)).take(most);
-        rows.map(|(item, versions)| {
-            let versions = versions.iter().map(|(version, held)| (*version, *held));
-            (item.clone(), versions.collect())
-        })
-        .collect()
+        let shelves = inventory.range::<str, _>((from, Unbounded)).take(most);
+        let shelved = |(item, shelf): (&String, &Shelf)| Shelved {
+            item: item.clone(),
+            latest: shelf.versions.keys().next_back().copied().unwrap_or(0),
+            mark: shelf.mark,
+        };
+        shelves.map(shelved).collect()
     }
 
     /// How many items and how many bytes are here.
     #[must_use]
     pub fn total(&self) -> (usize, u64) {
         let inventory = self.lock();
-        let sizes = inventory.values().flat_map(BTreeMap::values);
+        let sizes = inventory.values().flat_map(|shelf| shelf.versions.values());
         (inventory.len(), sizes.map(|held| held.size).sum())
     }
 
@@ -338,7 +411,9 @@ impl Files {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inventory> {
-        self.inventory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inventory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lane(&self, item: &str) -> Option<&RwLock<()>> {
@@ -357,17 +432,21 @@ impl Files {
         Some(lane.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn enter(&self, item: &str, version: u64, held: Held) {
+    fn enter(&self, item: &str, version: u64, held: Option<Held>) {
+        let mark = self.next.fetch_add(1, Ordering::Relaxed);
         let mut inventory = self.lock();
-        let versions = inventory.entry(item.to_owned()).or_default();
-        versions.insert(version, held);
+        let shelf = inventory.entry(item.to_owned()).or_default();
+        shelf.mark = mark;
+        if let Some(held) = held {
+            shelf.versions.insert(version, held);
+        }
     }
 
     fn strike(&self, item: &str, version: u64) {
         let mut inventory = self.lock();
-        if let Some(versions) = inventory.get_mut(item) {
-            versions.remove(&version);
-            if versions.is_empty() {
+        if let Some(shelf) = inventory.get_mut(item) {
+            shelf.versions.remove(&version);
+            if shelf.versions.is_empty() {
                 inventory.remove(item);
             }
         }

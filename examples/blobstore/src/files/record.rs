@@ -56,7 +56,9 @@ impl Header {
         let mut fixed = [0; FIXED];
         fill(file, &mut fixed)?;
         if !fixed.starts_with(MAGIC) {
-            return Err(HeaderFault::damaged("it does not begin as such a file does"));
+            return Err(HeaderFault::damaged(
+                "it does not begin as such a file does",
+            ));
         }
         let format = u16::from_le_bytes(field(&fixed, 8));
         if format != FORMAT {
@@ -78,10 +80,12 @@ impl Header {
         let size = u64::from_le_bytes(field(&fixed, 20));
         let told = u64::try_from(whole.len() + SEAL).unwrap_or(u64::MAX);
         if told.checked_add(size) != Some(length) {
-            let why = format!("it has {length} bytes, its header and {size} bytes of data were written");
+            let why =
+                format!("it has {length} bytes, its header and {size} bytes of data were written");
             return Err(HeaderFault::Damaged(why));
         }
-        let item = std::str::from_utf8(name).map_err(|why| HeaderFault::damaged(why.to_string()))?;
+        let item =
+            std::str::from_utf8(name).map_err(|why| HeaderFault::damaged(why.to_string()))?;
         Ok(Self {
             item: item.to_owned(),
             version: u64::from_le_bytes(field(&fixed, 12)),
@@ -95,7 +99,9 @@ impl Header {
 
 /// What stands after the header; nothing where even that is not whole, which no checksum agrees with.
 pub(super) fn data(mut bytes: Vec<u8>) -> Vec<u8> {
-    let name = bytes.get(10..12).and_then(|it| <[u8; 2]>::try_from(it).ok());
+    let name = bytes
+        .get(10..12)
+        .and_then(|it| <[u8; 2]>::try_from(it).ok());
     let name = name.map_or(0, u16::from_le_bytes);
     let at = FIXED + usize::from(name) + SEAL;
     if bytes.len() < at || bytes.len() - at > DATA_BYTES_MAX {

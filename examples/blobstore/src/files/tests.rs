@@ -18,11 +18,15 @@ fn what_was_kept_is_there_after_a_restart() {
         let sum = files.keep(item, version, data.as_bytes(), false).unwrap();
         assert_eq!(sum, Sum::of(data.as_bytes()));
     }
-    let before = files.page(None, 10);
     drop(files);
     let files = open(place.path());
-    assert_eq!(files.page(None, 10), before);
-    assert_eq!(files.page(Some("a/b"), 10), before[1..]);
+    let names = |after| -> Vec<(String, u64)> {
+        let page = files.page(after, 10).into_iter();
+        page.map(|it| (it.item, it.latest)).collect()
+    };
+    let all = [("a/b".to_owned(), 2), ("ü \u{1f5c4}".to_owned(), 7)];
+    assert_eq!(names(None), all);
+    assert_eq!(names(Some("a/b")), all[1..]);
     assert_eq!(files.read("a/b", 1).unwrap().1, b"one");
     assert_eq!(files.read("a/b", 2).unwrap().1, b"two");
     assert_eq!(files.latest("a/b"), Some(2));
@@ -36,7 +40,10 @@ fn a_version_is_written_once_unless_the_cluster_says_otherwise() {
     files.keep("x", 3, b"one", false).unwrap();
     files.keep("x", 3, b"one", false).unwrap();
     let taken = files.keep("x", 3, b"two", false).unwrap_err();
-    assert!(matches!(taken, FileError::Taken { version: 3, .. }), "{taken}");
+    assert!(
+        matches!(taken, FileError::Taken { version: 3, .. }),
+        "{taken}"
+    );
     assert_eq!(files.read("x", 3).unwrap().1, b"one");
     files.keep("x", 3, b"two", true).unwrap();
     assert_eq!(files.read("x", 3).unwrap().1, b"two");
@@ -44,7 +51,10 @@ fn a_version_is_written_once_unless_the_cluster_says_otherwise() {
         files.keep("x", version, b"", false).unwrap();
     }
     let many = files.keep("x", 19, b"", false).unwrap_err();
-    assert!(matches!(many, FileError::TooMany { count: 16, .. }), "{many}");
+    assert!(
+        matches!(many, FileError::TooMany { count: 16, .. }),
+        "{many}"
+    );
 }
 
 #[test]
@@ -56,13 +66,30 @@ fn earlier_versions_go_when_a_later_one_is_the_items() {
     }
     files.settle("x", 3).unwrap();
     let gone = files.read("x", 2).unwrap_err();
-    assert!(matches!(gone, FileError::Absent { version: 2, .. }), "{gone}");
+    assert!(
+        matches!(gone, FileError::Absent { version: 2, .. }),
+        "{gone}"
+    );
     assert!(files.held("x", 3).is_some() && files.held("x", 4).is_some());
     files.remove("x", 3).unwrap();
     assert_eq!(files.latest("x"), Some(4));
     files.remove("x", u64::MAX).unwrap();
     drop(files);
     assert_eq!(open(place.path()).total(), (0, 0));
+}
+
+#[test]
+fn what_was_kept_again_meanwhile_is_not_swept_away() {
+    let place = tempfile::tempdir().unwrap();
+    let files = open(place.path());
+    files.keep("x", 1, b"data", false).unwrap();
+    let seen = files.page(None, 1).remove(0);
+    files.keep("x", 1, b"data", true).unwrap();
+    assert!(!files.remove_unless_kept("x", seen.mark).unwrap());
+    assert_eq!(files.read("x", 1).unwrap().1, b"data");
+    let seen = files.page(None, 1).remove(0);
+    assert!(files.remove_unless_kept("x", seen.mark).unwrap());
+    assert_eq!(files.total(), (0, 0));
 }
 
 #[test]
@@ -79,7 +106,10 @@ fn a_flipped_bit_is_never_taken_for_data() {
         if again.held("item", 1).is_some() {
             // Only data can differ behind a header that is whole.
             let error = again.read("item", 1).unwrap_err();
-            assert!(matches!(error, FileError::Damaged { .. }), "byte {at}: {error}");
+            assert!(
+                matches!(error, FileError::Damaged { .. }),
+                "byte {at}: {error}"
+            );
             assert_eq!(again.held("item", 1), None);
         }
         assert!(!files.path("item", 1).exists(), "byte {at}");
@@ -99,5 +129,8 @@ fn what_was_not_finished_is_gone_at_the_next_start() {
     drop(files);
     let files = open(place.path());
     assert_eq!(files.read("x", 1).unwrap().1, b"whole");
-    assert_eq!(entries(&place.path().join(UNFINISHED)).unwrap(), [] as [PathBuf; 0]);
+    assert_eq!(
+        entries(&place.path().join(UNFINISHED)).unwrap(),
+        [] as [PathBuf; 0]
+    );
 }
