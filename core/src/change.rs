@@ -1,5 +1,6 @@
 //! A change under way: remembers what it replaced, so that it can be rolled back or told as events.
 
+use crate::copies::{Accepted, Refusal};
 use crate::{Event, Key, LogIndex, Record, Revision, State};
 use std::collections::BTreeMap;
 
@@ -8,6 +9,10 @@ pub(crate) struct Change<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) revision: Revision,
     before: BTreeMap<Key, Option<Record>>,
+    /// Items and stores that were changed outside of what can be rolled back.
+    pub(crate) touched: Vec<Key>,
+    /// What a batch of items came to.
+    pub(crate) answers: Option<Vec<Result<Accepted, Refusal>>>,
 }
 
 impl<'a> Change<'a> {
@@ -16,6 +21,8 @@ impl<'a> Change<'a> {
             state,
             revision: Revision(index.0),
             before: BTreeMap::new(),
+            touched: Vec::new(),
+            answers: None,
         }
     }
 

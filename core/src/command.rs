@@ -1,6 +1,7 @@
 //! Commands: what a log entry asks the state to become. Each carries the fact it was decided on, so
 //! that a repeated or late one is rejected instead of undoing what came between.
 
+use crate::copies::CopiesCommand;
 use crate::{
     Account, Attributes, Automation, ClientId, Endpoint, Epoch, Lifecycle, Member, NodeId,
     NodeName, Note, PinKind, Policy, Report, RequestId, Revision, Scope, ServerId, ServiceName,
@@ -321,6 +322,13 @@ pub enum Command {
         /// The epoch that he has seen.
         epoch: Epoch,
     },
+    /// Something asked of the copies of a service's items.
+    Copies {
+        /// The service.
+        service: ServiceName,
+        /// What.
+        what: CopiesCommand,
+    },
     /// Several commands, all or none. They do not nest.
     Batch(Vec<Command>),
 }
@@ -330,6 +338,10 @@ impl Command {
     #[must_use]
     pub fn feature_level(&self) -> u32 {
         match self {
+            Self::Copies { .. }
+            | Self::SetLifecycle {
+                accept_loss: true, ..
+            } => 3,
             Self::SetAutomation { .. }
             | Self::SetPause { .. }
             | Self::RemovePause { .. }
@@ -348,7 +360,9 @@ impl Command {
             | Self::AddNode { .. }
             | Self::UpdateNode { .. }
             | Self::JoinNode { .. }
-            | Self::SetLifecycle { .. }
+            | Self::SetLifecycle {
+                accept_loss: false, ..
+            }
             | Self::RemoveNode { .. }
             | Self::AddService { .. }
             | Self::UpdateService { .. }

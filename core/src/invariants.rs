@@ -23,6 +23,12 @@
 //! | I18 | a receipt is of an epoch that was reached, names a fence proof that fits, and a lossy one raised the loss number; receipts and pauses stay within their bounds | 2, 4 |
 //! | I19 | every pause is of what is there | |
 //! | I20 | the longest lease never gets shorter | 1 |
+//! | I21 | every ledger of copies keeps C1 to C5 and the policy of its service | 9 |
+//! | I22 | every step of a ledger keeps C6 and C7 | 9 |
+
+mod copies;
+
+pub use copies::check_copies_step;
 
 use crate::{
     Applied, Assignment, Event, FenceProof, Key, Kind, Lifecycle, Outcome, Record, Scope,
@@ -70,6 +76,7 @@ pub fn check(state: &State) -> Vec<Violation> {
     pauses(state, &mut found);
     revisions(state, &mut found);
     derived(state, &mut found);
+    copies::state(state, &mut found);
     found.0
 }
 
@@ -281,7 +288,13 @@ fn revisions(state: &State, found: &mut Found) {
             Record::Pin(pin) => pin.modified,
             Record::Automation(automation) => automation.modified,
             Record::Pause(pause) => pause.modified,
-            Record::Receipt(_) => continue,
+            Record::Receipt(_) | Record::Store(_) | Record::Item(_) => continue,
+            Record::Rebalance(rebalance) => {
+                found.check(9, rebalance.since.0 <= state.applied.0, || {
+                    format!("{record:?}")
+                });
+                continue;
+            }
             Record::History(entry) => entry.revision,
             Record::Client(client) => {
                 found.check(9, client.last_active <= state.applied, || {
@@ -299,9 +312,8 @@ fn derived(state: &State, found: &mut Found) {
     for record in state.records() {
         rebuilt.put(record);
     }
-    found.check(16, rebuilt.derived == state.derived, || {
-        "derived data differ".to_owned()
-    });
+    let same = rebuilt.derived == state.derived && rebuilt.ledgers == state.ledgers;
+    found.check(16, same, || "derived data differ".to_owned());
 }
 
 fn assignment_steps(before: &State, after: &State, found: &mut Found) {

@@ -1,5 +1,6 @@
 //! What came of a command.
 
+use crate::copies::{Accepted, Refusal};
 use crate::{ClientId, Epoch, Event, Key, NodeId, Reject, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,14 @@ pub struct Done {
 pub enum Outcome {
     /// It was carried out.
     Done(Done),
+    /// A batch of items was taken: what each came to, in its order. It is never kept for a client.
+    #[serde(skip)]
+    Answered {
+        /// The state's revision after it.
+        revision: Revision,
+        /// Of each item.
+        answers: Vec<Result<Accepted, Refusal>>,
+    },
     /// It changed nothing, for this reason.
     Rejected(Reject),
 }
@@ -38,7 +47,7 @@ impl Outcome {
     /// How much text it holds, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         match self {
-            Self::Done(_) => 0,
+            Self::Done(_) | Self::Answered { .. } => 0,
             Self::Rejected(reject) => {
                 let (subject, detail) = (reject.subject.as_str(), reject.detail.as_str());
                 subject.len().saturating_add(detail.len())
@@ -53,6 +62,10 @@ impl Outcome {
     pub fn into_result(self) -> Result<Done, Reject> {
         match self {
             Self::Done(done) => Ok(done),
+            Self::Answered { revision, .. } => Ok(Done {
+                revision,
+                created: None,
+            }),
             Self::Rejected(reject) => Err(reject),
         }
     }

@@ -1,5 +1,6 @@
 //! The state as rows: what watchers are sent, what checkpoints write and what snapshots carry.
 
+use crate::copies::{ItemName, ItemRecord, Rebalance, StoreRecord};
 use crate::{
     Assignment, Automation, Client, ClientId, Epoch, HistoryEntry, Instance, Node, NodeId, Pause,
     Pin, Receipt, Revision, Scope, ServerId, ServerRecord, Service, ServiceName, Settings,
@@ -35,13 +36,27 @@ pub enum Key {
     Pause(Scope),
     /// The receipt of a change of primary.
     Receipt(ServiceName, Epoch),
+    /// What is known of a holder of copies beside its node's record.
+    Store(ServiceName, NodeId),
+    /// A rebalance that runs or rests.
+    Rebalance(ServiceName),
+    /// An item.
+    Item(ServiceName, ItemName),
 }
 
 impl Key {
     /// Whether watchers are told of it, and whether it counts for the revision.
     #[must_use]
     pub fn is_visible(&self) -> bool {
-        !matches!(self, Self::History(_) | Self::Client(_) | Self::Receipt(..))
+        !matches!(
+            self,
+            Self::History(_)
+                | Self::Client(_)
+                | Self::Receipt(..)
+                | Self::Store(..)
+                | Self::Rebalance(_)
+                | Self::Item(..)
+        )
     }
 
     /// The service that the record belongs to, if it belongs to one.
@@ -52,6 +67,9 @@ impl Key {
             | Self::Assignment(name)
             | Self::Instance(name, _)
             | Self::Receipt(name, _)
+            | Self::Store(name, _)
+            | Self::Rebalance(name)
+            | Self::Item(name, _)
             | Self::Pause(Scope::Service(name)) => Some(name),
             Self::Automation
             | Self::Pause(Scope::Cluster | Scope::Node(_))
@@ -80,6 +98,9 @@ impl fmt::Display for Key {
             Self::Automation => write!(f, "automation"),
             Self::Pause(scope) => write!(f, "pause of {scope}"),
             Self::Receipt(service, epoch) => write!(f, "receipt of {service} at epoch {epoch}"),
+            Self::Store(service, node) => write!(f, "copies of {service} on node {node}"),
+            Self::Rebalance(service) => write!(f, "rebalance of {service}"),
+            Self::Item(service, item) => write!(f, "item {item} of {service}"),
         }
     }
 }
@@ -111,6 +132,12 @@ pub enum Record {
     Pause(Arc<Pause>),
     /// The receipt of a change of primary.
     Receipt(Arc<Receipt>),
+    /// What is known of a holder of copies beside its node's record.
+    Store(Arc<StoreRecord>),
+    /// A rebalance that runs or rests.
+    Rebalance(Arc<Rebalance>),
+    /// An item.
+    Item(Arc<ItemRecord>),
 }
 
 impl Record {
@@ -130,6 +157,9 @@ impl Record {
             Self::Automation(_) => Key::Automation,
             Self::Pause(pause) => Key::Pause(pause.scope.clone()),
             Self::Receipt(receipt) => Key::Receipt(receipt.service.clone(), receipt.epoch),
+            Self::Store(store) => Key::Store(store.service.clone(), store.node),
+            Self::Rebalance(rebalance) => Key::Rebalance(rebalance.service.clone()),
+            Self::Item(item) => Key::Item(item.service.clone(), item.item.name.clone()),
         }
     }
 }

@@ -104,6 +104,14 @@ codes! {
     NotProven = 30, "is not proven to hold every acknowledged write";
     /// Agents speak of the service: who is primary and who acknowledges is decided with them, not beside them.
     KeptByAgents = 31, "is kept by agents";
+    /// Items would be left with too few fresh copies; the detail names the first of them.
+    CopiesNeeded = 32, "holds copies that are needed";
+    /// Copies on the node are still known.
+    StoreHoldsCopies = 33, "still holds copies";
+    /// The service still has items.
+    ServiceHasItems = 34, "still has items";
+    /// The service does not store copies of items by its kind.
+    NotACopiesService = 35, "is not a service that stores copies of items";
 }
 
 /// Committed, but nothing changed: the reason, with the values that disagree.

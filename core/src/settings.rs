@@ -19,7 +19,7 @@ pub struct Settings {
 
 impl Settings {
     /// The level up to which this build understands commands.
-    pub const FEATURE_LEVEL_SUPPORTED: u32 = 2;
+    pub const FEATURE_LEVEL_SUPPORTED: u32 = 3;
 
     /// Checks the ranges.
     ///

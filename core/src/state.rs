@@ -1,5 +1,8 @@
 //! The replicated state: all records, and what is derived from them.
 
+mod copies;
+
+use crate::copies::{Ledger, Rebalance};
 use crate::{
     Assignment, Automation, Client, ClientId, Epoch, HistoryEntry, Instance, Key, LogIndex, Node,
     NodeId, NodeName, NodeRef, Pause, Pin, Receipt, Record, Revision, Scope, ServerId,
@@ -31,6 +34,8 @@ pub struct State {
     pub(crate) automation: Arc<Automation>,
     pub(crate) pauses: BTreeMap<Scope, Arc<Pause>>,
     pub(crate) receipts: BTreeMap<ServiceName, BTreeMap<Epoch, Arc<Receipt>>>,
+    pub(crate) ledgers: BTreeMap<ServiceName, Arc<Ledger>>,
+    pub(crate) rebalances: BTreeMap<ServiceName, Arc<Rebalance>>,
     pub(crate) derived: Derived,
 }
 
@@ -195,6 +200,9 @@ impl State {
             Key::Receipt(service, epoch) => {
                 self.receipt(service, *epoch).cloned().map(Record::Receipt)
             }
+            Key::Store(service, node) => self.store(service, *node),
+            Key::Rebalance(service) => self.rebalance(service).cloned().map(Record::Rebalance),
+            Key::Item(service, name) => self.item(service, name),
         }
     }
 
@@ -205,9 +213,7 @@ impl State {
             Record::Settings(settings) => self.settings = settings,
             Record::Server(server) => drop(self.servers.insert(server.id, server)),
             Record::Node(node) => self.put_node(node),
-            Record::Service(service) => {
-                drop(self.services.insert(service.name.clone(), service));
-            }
+            Record::Service(service) => self.put_service(service),
             Record::Assignment(assignment) => {
                 drop(
                     self.assignments
@@ -224,6 +230,9 @@ impl State {
                 let of_service = self.receipts.entry(receipt.service.clone()).or_default();
                 drop(of_service.insert(receipt.epoch, receipt));
             }
+            Record::Store(store) => self.put_store(&store),
+            Record::Rebalance(one) => drop(self.rebalances.insert(one.service.clone(), one)),
+            Record::Item(item) => self.put_item(&item),
         }
     }
 
@@ -233,7 +242,7 @@ impl State {
             Key::Settings => self.settings = Arc::default(),
             Key::Server(id) => drop(self.servers.remove(id)),
             Key::Node(id) => self.delete_node(*id),
-            Key::Service(name) => drop(self.services.remove(name)),
+            Key::Service(name) => self.delete_service(name),
             Key::Assignment(name) => drop(self.assignments.remove(name)),
             Key::Instance(service, node) => self.delete_instance(service, *node),
             Key::Pin(node) => drop(self.pins.remove(node)),
@@ -242,6 +251,9 @@ impl State {
             Key::Automation => self.automation = Arc::default(),
             Key::Pause(scope) => drop(self.pauses.remove(scope)),
             Key::Receipt(service, epoch) => self.delete_receipt(service, *epoch),
+            Key::Store(service, node) => self.delete_store(service, *node),
+            Key::Rebalance(service) => drop(self.rebalances.remove(service)),
+            Key::Item(service, name) => self.delete_item(service, name),
         }
     }
 
@@ -287,6 +299,7 @@ impl State {
                     .cloned()
                     .map(Record::Receipt),
             )
+            .chain(self.copies_records())
     }
 
     /// How the cluster decides by itself, once somebody has set it.
@@ -316,7 +329,9 @@ impl State {
         if node.is_present() {
             self.derived.node_names.insert(node.name.clone(), node.id);
         }
-        self.nodes.insert(node.id, node);
+        let id = node.id;
+        self.nodes.insert(id, node);
+        self.sync_stores(id);
     }
 
     fn delete_node(&mut self, id: NodeId) {
@@ -335,11 +350,9 @@ impl State {
         let of_service = self.instances.entry(service.clone()).or_default();
         if of_service.insert(node, instance).is_none() {
             self.derived.instance_count = self.derived.instance_count.saturating_add(1);
-            self.derived
-                .services_on
-                .entry(node)
-                .or_default()
-                .insert(service);
+            let services = self.derived.services_on.entry(node).or_default();
+            services.insert(service.clone());
+            self.add_store(&service, node);
         }
     }
 
@@ -353,6 +366,7 @@ impl State {
         if of_service.is_empty() {
             self.instances.remove(service);
         }
+        self.remove_store(service, node);
         self.derived.instance_count = self.derived.instance_count.saturating_sub(1);
         if let Some(services) = self.derived.services_on.get_mut(&node) {
             services.remove(service);

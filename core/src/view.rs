@@ -57,7 +57,12 @@ impl RecordKind {
             Key::Pin(_) => Some(Self::Pin),
             Key::Automation => Some(Self::Automation),
             Key::Pause(_) => Some(Self::Pause),
-            Key::History(_) | Key::Client(_) | Key::Receipt(..) => None,
+            Key::History(_)
+            | Key::Client(_)
+            | Key::Receipt(..)
+            | Key::Store(..)
+            | Key::Rebalance(_)
+            | Key::Item(..) => None,
         }
     }
 }

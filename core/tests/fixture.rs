@@ -63,7 +63,15 @@ impl World {
             Some(Record::Pin(it)) => it.modified,
             Some(Record::Automation(it)) => it.modified,
             Some(Record::Pause(it)) => it.modified,
-            Some(Record::History(_) | Record::Client(_) | Record::Receipt(_)) | None => {
+            Some(
+                Record::History(_)
+                | Record::Client(_)
+                | Record::Receipt(_)
+                | Record::Store(_)
+                | Record::Rebalance(_)
+                | Record::Item(_),
+            )
+            | None => {
                 panic!("{key} has no revision")
             }
         }

@@ -158,6 +158,7 @@ fn state(state: CopyState) -> v1::CopyState {
         CopyState::Syncing => v1::CopyState::Syncing,
         CopyState::Stale => v1::CopyState::Stale,
         CopyState::Leaving => v1::CopyState::Leaving,
+        CopyState::Dropping => v1::CopyState::Dropping,
     }
 }
 

@@ -10,8 +10,10 @@ use tenure_core::{Heartbeat, Member, ServerId};
 use tenure_proto::v1;
 
 mod latest;
+mod stores;
 
 pub(crate) use latest::Latest;
+pub(crate) use stores::{Said, Stores};
 
 use crate::session::Registry;
 
@@ -40,6 +42,8 @@ pub(crate) struct Exchange {
     /// For the leader; open while a relay to it is.
     pub(crate) outbox: Latest<Member, Heartbeat>,
     carriers: Mutex<BTreeMap<ServerId, Arc<Carrier>>>,
+    /// What holders of copies said of their disks.
+    pub(crate) stores: Stores,
 }
 
 impl Exchange {
@@ -50,11 +54,13 @@ impl Exchange {
             heard: Latest::closed(),
             outbox: Latest::closed(),
             carriers: Mutex::default(),
+            stores: Stores::default(),
         })
     }
 
     /// A member's beat in a session with this server.
     pub(crate) fn beat(&self, member: Member, beat: Heartbeat) {
+        self.stores.hear(member.node, &beat);
         self.outbox.put(member, &beat);
         let via = self.own;
         let input = Input::Beat { via, member, beat };
@@ -63,6 +69,7 @@ impl Exchange {
 
     /// A member's beat through a server.
     pub(crate) fn relayed(&self, via: ServerId, member: Member, beat: Heartbeat) {
+        self.stores.hear(member.node, &beat);
         let input = Input::Beat { via, member, beat };
         self.heard.give(Source::Relay(via, member), input);
     }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 mod codec;
 mod commands;
+mod copies;
 mod key;
 mod meta;
 mod outcomes;

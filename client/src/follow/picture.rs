@@ -46,7 +46,7 @@ impl Picture {
             | Record::Client(_)
             | Record::Automation(_)
             | Record::Pause(_)
-            | Record::Receipt(_) => {}
+            | Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => {}
         }
     }
 
@@ -63,7 +63,10 @@ impl Picture {
             | Key::Client(_)
             | Key::Automation
             | Key::Pause(_)
-            | Key::Receipt(..) => {}
+            | Key::Receipt(..)
+            | Key::Store(..)
+            | Key::Rebalance(_)
+            | Key::Item(..) => {}
         }
     }
 

@@ -3,7 +3,8 @@
 use super::{Verdict, node, present_node, service, unchanged, within_limit};
 use crate::{
     Assignment, Command, Endpoint, Incarnation, Instance, Key, Member, NodeId, NodeRef, Record,
-    Reject, RejectCode, Report, Revision, ServiceName, change::Change, limits::INSTANCES_MAX,
+    Reject, RejectCode, Report, Revision, ServiceName, change::Change, copies::STORES_MAX,
+    limits::INSTANCES_MAX,
 };
 use std::sync::Arc;
 
@@ -63,6 +64,10 @@ fn add(
         ));
     }
     within_limit("instances", change.state.instance_count(), INSTANCES_MAX)?;
+    if let Some(ledger) = change.state.ledger(name) {
+        let subject = format!("nodes that store copies of {name}");
+        within_limit(&subject, ledger.stores().count(), STORES_MAX)?;
+    }
     let instance = Instance {
         service: name.clone(),
         node: node.id,
@@ -129,6 +134,8 @@ fn remove(
             leave_members(change, &assignment, node.id);
         }
     }
+    super::copies::check_removal(change.state, name, &node)?;
+    change.delete(&Key::Store(name.clone(), node.id));
     change.delete(&Key::Instance(name.clone(), node.id));
     Ok(None)
 }

@@ -4,6 +4,7 @@
 mod assignment;
 mod automation;
 mod client;
+mod copies;
 mod failover;
 mod instance;
 mod node;
@@ -46,6 +47,18 @@ impl State {
                 hidden: vec![],
             };
         }
+        if let (Some(request), Command::Copies { what, .. }) =
+            (&envelope.request, &envelope.command)
+            && what.changes_items()
+        {
+            let reject = Reject::new(RejectCode::Invalid, format!("client {}", request.client))
+                .detail("a command on items carries no request id: repeat it as it is");
+            return Applied {
+                outcome: Outcome::Rejected(reject),
+                events: vec![],
+                hidden: vec![],
+            };
+        }
         let mut applied = self.execute(index, envelope);
         if let Some(request) = &envelope.request {
             self.keep_answer(index, request, &applied.outcome);
@@ -70,19 +83,23 @@ impl State {
                 };
             }
         };
+        let answers = change.answers.take();
+        let touched = std::mem::take(&mut change.touched);
         let (events, hidden): (Vec<_>, Vec<_>) = change
             .commit()
             .into_iter()
             .partition(|event| event.key.is_visible());
         let mut hidden: Vec<Key> = hidden.into_iter().map(|event| event.key).collect();
+        hidden.extend(touched);
         if !events.is_empty() {
             self.revision = Revision(index.0);
             self.remember(envelope, &mut hidden);
         }
-        let outcome = Outcome::Done(Done {
-            revision: self.revision,
-            created,
-        });
+        let revision = self.revision;
+        let outcome = match answers {
+            Some(answers) => Outcome::Answered { revision, answers },
+            None => Outcome::Done(Done { revision, created }),
+        };
         Applied {
             outcome,
             events,
@@ -150,6 +167,7 @@ fn run(change: &mut Change<'_>, stamp: Timestamp, command: &Command) -> Verdict 
         | Command::CompleteReceipt { .. }
         | Command::NoteReturn { .. }
         | Command::Acknowledge { .. } => failover::run(change, stamp, command),
+        Command::Copies { service, what } => copies::run(change, service, what),
     }
 }
 
@@ -159,10 +177,12 @@ fn batch(change: &mut Change<'_>, stamp: Timestamp, commands: &[Command]) -> Ver
             .values(BATCH_COMMANDS_MAX as u64, commands.len() as u64));
     }
     for (step, command) in commands.iter().enumerate() {
-        if matches!(
+        let of_items = matches!(command, Command::Copies { what, .. } if what.changes_items());
+        let alone = matches!(
             command,
             Command::Batch(_) | Command::OpenClient | Command::CloseClient { .. }
-        ) {
+        );
+        if of_items || alone {
             return Err(Reject::new(
                 RejectCode::NotInBatch,
                 format!("command {step}"),

@@ -1,6 +1,6 @@
 //! Commands on nodes.
 
-use super::{Verdict, node, present_node, unchanged, within_limit};
+use super::{Verdict, copies, node, present_node, unchanged, within_limit};
 use crate::{
     Attributes, Command, Created, Incarnation, Key, Lifecycle, Node, NodeName, NodeRef, Note,
     Record, Reject, RejectCode, Revision, Scope, ServiceName, Zone,
@@ -34,8 +34,13 @@ pub(super) fn run(change: &mut Change<'_>, command: &Command) -> Verdict {
             expected,
             to,
             reason,
-            accept_loss: _,
-        } => set_lifecycle(change, node, *expected, *to, reason),
+            accept_loss,
+        } => {
+            if *to == Lifecycle::Draining && !accept_loss {
+                copies::check_drain(change.state, &*present_node(change.state, node)?)?;
+            }
+            set_lifecycle(change, node, *expected, *to, reason)
+        }
         Command::RemoveNode {
             node,
             expected,

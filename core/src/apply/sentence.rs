@@ -3,7 +3,8 @@
 //! The sentences are replicated state: servers of two builds must word them alike. Rewording one needs
 //! a feature level, as a change of any rule does.
 
-use crate::{Command, NodeRef, Note, Scope, State};
+use crate::copies::CopiesCommand;
+use crate::{Command, NodeRef, Note, Scope, ServiceName, State};
 
 /// A sentence for people; None for what would drown the others.
 pub(super) fn of(state: &State, command: &Command) -> Option<String> {
@@ -50,6 +51,7 @@ pub(super) fn of(state: &State, command: &Command) -> Option<String> {
         | Command::SetAutomation { .. }
         | Command::SetPause { .. }
         | Command::RemovePause { .. } => return of_automation(state, command),
+        Command::Copies { service, what } => return of_copies(state, service, what),
         Command::Batch(commands) => return of_all(state, commands),
         Command::AddNode { name, .. } => format!("node {name} was added"),
         Command::UpdateNode { node, .. } => format!("node {} was changed", named(state, node)),
@@ -132,5 +134,33 @@ fn because(what: String, reason: &Note) -> String {
         what
     } else {
         format!("{what}: {reason}")
+    }
+}
+
+/// What an operator gave up; all else that happens to copies would drown the others.
+fn of_copies(state: &State, service: &ServiceName, what: &CopiesCommand) -> Option<String> {
+    match what {
+        CopiesCommand::Empty { node, accept_loss } => {
+            let named = named(state, &NodeRef::Id(*node));
+            let loss = if *accept_loss {
+                ", and the loss of what is nowhere else was accepted"
+            } else {
+                ""
+            };
+            Some(format!(
+                "copies of {service} on {named} were given up{loss}"
+            ))
+        }
+        CopiesCommand::Place(_)
+        | CopiesCommand::Report(_)
+        | CopiesCommand::Verify(_)
+        | CopiesCommand::Assign(_)
+        | CopiesCommand::Drop(_)
+        | CopiesCommand::Dropped(_)
+        | CopiesCommand::Remove(_)
+        | CopiesCommand::Lose { .. }
+        | CopiesCommand::Regain { .. }
+        | CopiesCommand::Renew { .. }
+        | CopiesCommand::Rebalance(_) => None,
     }
 }

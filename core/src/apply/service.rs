@@ -1,6 +1,6 @@
 //! Commands on services.
 
-use super::{Verdict, service, unchanged, within_limit};
+use super::{Verdict, copies, service, unchanged, within_limit};
 use crate::{
     Assignment, Command, Key, Kind, NodeId, Policy, Record, Reject, RejectCode, Revision, Scope,
     Service, ServiceName, change::Change, limits::SERVICES_MAX,
@@ -33,6 +33,7 @@ fn add(change: &mut Change<'_>, name: &ServiceName, policy: Policy) -> Verdict {
     }
     within_limit("services", change.state.services.len(), SERVICES_MAX)?;
     check(name, &policy)?;
+    copies::check_policy(change.state, &policy)?;
     let vacant = policy.kind() == Kind::Primary && !change.state.assignments.contains_key(name);
     if vacant {
         // Assignments outlive their services, so the bound on services does not bound them.
@@ -74,6 +75,7 @@ fn update(
         );
     }
     check(name, &policy)?;
+    copies::check_policy(change.state, &policy)?;
     if policy != now.policy {
         if acks_of(&policy) > acks_of(&now.policy) {
             state_members_anew(change, name);
@@ -133,6 +135,8 @@ fn remove(change: &mut Change<'_>, name: &ServiceName, expected: Revision) -> Ve
             ),
         );
     }
+    copies::check_service(change.state, name)?;
+    change.delete(&Key::Rebalance(name.clone()));
     if let Some(node) = primary {
         change.delete(&Key::Instance(name.clone(), node));
     }

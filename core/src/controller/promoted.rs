@@ -57,7 +57,7 @@ impl Leading {
                     timeline,
                 });
             }
-            Some(Outcome::Done(_)) | None => {}
+            Some(Outcome::Done(_) | Outcome::Answered { .. }) | None => {}
             Some(Outcome::Rejected(reject)) => {
                 course.stage = Stage::Steady;
                 let hold = Hold::new(HoldCode::NotCommitted, reject.to_string());

@@ -21,6 +21,7 @@ pub(super) struct Tally {
     pub(super) counted: u8,
     pub(super) missing: u8,
     pub(super) written: bool,
+    pub(super) removed: bool,
     /// Whether it has a copy that could go.
     pub(super) spare: bool,
 }
@@ -28,15 +29,21 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn of(row: &Row, stores: &Stores) -> Self {
         let mut tally = Self {
-            written: row.version > 0,
+            written: row.is_written(),
+            removed: row.is_removed(),
             ..Self::default()
         };
         let mut idle = false;
         let mut leaving = false;
+        let mut dropping = false;
         for cell in row.cells() {
             let Some(store) = stores.get(cell.store()) else {
                 continue;
             };
+            if cell.is_dropping() {
+                dropping |= !store.lost;
+                continue;
+            }
             let counted = cell.is_fresh() && store.counts();
             tally.usable = tally
                 .usable
@@ -51,6 +58,7 @@ impl Tally {
         } else {
             tally.spare = leaving;
         }
+        tally.spare |= dropping;
         tally
     }
 
@@ -75,16 +83,26 @@ pub(super) struct Counts {
     pub(super) endangered: BTreeMap<Danger, Endangered>,
     pub(super) spare: SlotSet,
     pub(super) unwritten: u64,
+    pub(super) removed: u64,
     pub(super) bytes: u64,
 }
 
 impl Counts {
+    fn without_data(&mut self, tally: Tally) -> &mut u64 {
+        if tally.removed {
+            &mut self.removed
+        } else {
+            &mut self.unwritten
+        }
+    }
+
     pub(super) fn add(&mut self, slot: u32, size: u64, tally: Tally) {
         if tally.spare {
             self.spare.insert(slot);
         }
         if !tally.written {
-            self.unwritten = self.unwritten.saturating_add(1);
+            let count = self.without_data(tally);
+            *count = count.saturating_add(1);
             return;
         }
         self.bytes = self.bytes.saturating_add(size);
@@ -102,7 +120,8 @@ impl Counts {
             self.spare.remove(slot);
         }
         if !tally.written {
-            self.unwritten = self.unwritten.saturating_sub(1);
+            let count = self.without_data(tally);
+            *count = count.saturating_sub(1);
             return;
         }
         self.bytes = self.bytes.saturating_sub(size);

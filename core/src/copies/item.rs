@@ -16,8 +16,23 @@ pub const WANTED_MAX: u8 = 16;
 pub const ITEMS_PER_REQUEST_MAX: usize = 4_096;
 
 /// Name of an item, unique in its service: 1 to [`ITEM_NAME_BYTES_MAX`] bytes of UTF-8 without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ItemName(Box<str>);
+
+impl TryFrom<String> for ItemName {
+    type Error = Refusal;
+
+    fn try_from(text: String) -> Result<Self, Refusal> {
+        Self::new(&text)
+    }
+}
+
+impl From<ItemName> for String {
+    fn from(name: ItemName) -> Self {
+        name.0.into()
+    }
+}
 
 impl ItemName {
     /// Takes a name.
@@ -115,6 +130,8 @@ pub enum CopyState {
     Stale,
     /// It holds the item's version and is still read from, but no longer counts: its node drains.
     Leaving,
+    /// It was let go: it is neither read nor written, and is forgotten when its node says that it has deleted it.
+    Dropping,
 }
 
 impl fmt::Display for CopyState {
@@ -124,8 +141,23 @@ impl fmt::Display for CopyState {
             Self::Syncing => "syncing",
             Self::Stale => "stale",
             Self::Leaving => "leaving",
+            Self::Dropping => "dropping",
         })
     }
+}
+
+/// Where an item stands between its placement and its removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It was placed and not written since. Its version is 0, or that of the data of an item of this name that was removed:
+    /// so no node takes old data for new ones.
+    #[default]
+    Vacant,
+    /// It has data.
+    Written,
+    /// It was removed, and is forgotten once its nodes have deleted their copies.
+    Removed,
 }
 
 /// Stands for an item in plans and in what is kept about running transfers. It is valid in this process, for

@@ -2,8 +2,8 @@
 
 use super::counts::Tally;
 use super::ledger::name_of;
-use super::row::Row;
-use super::{ItemName, Ledger, Obstacles, Refusal, Store};
+use super::row::{Cell, Row};
+use super::{CopyState, ItemName, Ledger, Obstacles, Refusal, Store};
 use crate::NodeId;
 use std::collections::BTreeSet;
 
@@ -56,6 +56,52 @@ impl Ledger {
         self.turn(node, |store| store.draining = false)
     }
 
+    /// Takes which data the node has as it was stored: nothing of what it has changes by that.
+    pub(crate) fn set_folder(&mut self, node: NodeId, folder: u64) -> Result<(), Refusal> {
+        let number = self.stores.number(node)?;
+        if let Some(store) = self.stores.get_mut(number) {
+            store.folder = folder;
+        }
+        Ok(())
+    }
+
+    /// The node says which data it has. When these are not those that it had, nothing of what it had is there any more: its
+    /// copies are to be made anew.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchNode`].
+    pub fn renew(&mut self, node: NodeId, folder: u64) -> Result<(), Refusal> {
+        let number = self.stores.number(node)?;
+        let known = self.stores.get(number).map_or(0, Store::folder);
+        if let Some(store) = self.stores.get_mut(number) {
+            store.folder = folder;
+        }
+        if known == 0 || known == folder {
+            return Ok(());
+        }
+        for slot in self.slots_of(number) {
+            let dropping = |row: &Row| row.cell(number).is_some_and(Cell::is_dropping);
+            if self.slab.get(slot).is_some_and(dropping) {
+                self.change(slot, |row| row.remove(number));
+                self.forget_if_gone(slot);
+            } else {
+                self.change(slot, |row| row.set(number, CopyState::Syncing));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of the items of which the node has a copy in any state, removed ones too.
+    #[must_use]
+    pub fn items_on(&self, node: NodeId) -> Vec<ItemName> {
+        let Ok(number) = self.stores.number(node) else {
+            return Vec::new();
+        };
+        let rows = self.slots_of(number).into_iter();
+        rows.filter_map(|slot| name_of(self.slab.get(slot)?))
+            .collect()
+    }
+
     /// Whether nothing of the node is left in the ledger, so that its removal loses nothing.
     #[must_use]
     pub fn is_evacuated(&self, node: NodeId) -> bool {
@@ -67,25 +113,45 @@ impl Ledger {
     /// # Errors
     /// [`Refusal::NoSuchNode`]; [`Refusal::WouldLeaveTooFew`] when a copy of its is needed: repair first, or accept the loss.
     pub fn remove_node(&mut self, node: NodeId, too_few: TooFew) -> Result<(), Refusal> {
-        let number = self.stores.number(node)?;
         if let TooFew::Refuse { name } = too_few {
             self.refuse(node, self.removal_obstacles(node, name)?)?;
         }
-        for slot in self.slots_of(number) {
-            self.change(slot, |row| row.remove(number));
-        }
+        self.empty(node)?;
         self.stores.remove(node);
         Ok(())
     }
 
-    /// Items that could not be replaced elsewhere if the node drained, as the nodes stand now.
+    /// Forgets all copies on a node: the caller has refused, or accepted, the loss.
+    pub(crate) fn empty(&mut self, node: NodeId) -> Result<(), Refusal> {
+        let number = self.stores.number(node)?;
+        for slot in self.slots_of(number) {
+            self.change(slot, |row| row.remove(number));
+            self.forget_if_gone(slot);
+        }
+        Ok(())
+    }
+
+    /// Items of which a copy could not be replaced elsewhere if the node drained, as the nodes stand now: there are too few
+    /// others, or too few zones where there were enough.
     ///
     /// # Errors
     /// [`Refusal::NoSuchNode`].
     pub fn drain_obstacles(&self, node: NodeId, name: usize) -> Result<Obstacles, Refusal> {
-        let others = self.stores.iter().filter(|(_, store)| store.node != node);
-        let takers = others.filter(|(_, store)| store.takes_copies()).count();
-        self.obstacles(node, name, |row, _| usize::from(row.wanted) > takers)
+        let takers: Vec<&Store> = self.stores().filter(|store| store.takes_copies()).collect();
+        let zones = |left: &[&Store]| {
+            let zones: BTreeSet<_> = left.iter().map(|store| store.zone()).collect();
+            zones.len()
+        };
+        let before = zones(&takers);
+        let left: Vec<&Store> = takers.into_iter().filter(|it| it.node != node).collect();
+        let (nodes, after) = (left.len(), zones(&left));
+        let spread = self.policy.spread_zones;
+        self.obstacles(node, name, |row, number| {
+            let wanted = usize::from(row.wanted);
+            let has = row.cell(number).is_some_and(|cell| !cell.is_dropping());
+            let apart = spread && before >= wanted && after < wanted;
+            has && !row.is_removed() && (nodes < wanted || apart)
+        })
     }
 
     /// Items that would be left with too few fresh copies if the node went now.

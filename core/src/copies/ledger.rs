@@ -1,11 +1,11 @@
 //! Which copies there are of the items of one service, and how fresh each is; what is asked of it is counted, not searched.
 
 use super::counts::{Counts, Danger, Tally};
-use super::item::{COPIES_MAX, ITEMS_PER_REQUEST_MAX};
+use super::item::COPIES_MAX;
 use super::names::Names;
 use super::row::{Cell, Row, Slab};
 use super::stores::{Store, Stores};
-use super::{Checksum, CopyState, ItemId, ItemName, Refusal};
+use super::{CopyState, ItemId, ItemName, Refusal};
 use crate::{CopiesPolicy, NodeId, Zone};
 use std::collections::BTreeMap;
 
@@ -17,23 +17,6 @@ pub struct Ledger {
     pub(super) names: Names,
     pub(super) stores: Stores,
     pub(super) counts: Counts,
-}
-
-/// An item as it is stored and shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Its name.
-    pub name: ItemName,
-    /// The version of its data; 0 before the first write.
-    pub version: u64,
-    /// The checksum of that version, if the service tells checksums.
-    pub checksum: Option<Checksum>,
-    /// Bytes of that version; 0 when the service does not tell sizes.
-    pub size: u64,
-    /// How many fresh copies are wanted.
-    pub wanted: u8,
-    /// Its copies by node.
-    pub copies: Vec<(NodeId, CopyState)>,
 }
 
 /// What a service has, in numbers.
@@ -99,9 +82,18 @@ impl Ledger {
         &self.policy
     }
 
-    /// Takes a policy. Items keep the number of copies that was wanted of them when they were placed.
+    /// Takes a policy. Where it wants another number of copies, each item that follows it is looked at.
     pub fn set_policy(&mut self, policy: CopiesPolicy) {
+        let moved = policy.copies != self.policy.copies;
         self.policy = policy;
+        let Some(wanted) = self.wanted(0).ok().filter(|_| moved) else {
+            return;
+        };
+        for slot in 0..self.slab.end() {
+            if self.slab.get(slot).is_some_and(|row| row.follows) {
+                self.change(slot, |row| row.wanted = wanted);
+            }
+        }
     }
 
     /// Makes a node known as a holder of copies.
@@ -149,7 +141,7 @@ impl Ledger {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
-            items: u64::try_from(self.names.len()).unwrap_or(u64::MAX),
+            items: self.count(),
             unwritten: self.counts.unwritten,
             bytes: self.counts.bytes,
             spare: self.counts.spare.len(),
@@ -180,78 +172,17 @@ impl Ledger {
         classes.flat_map(|(danger, class)| class.items.iter().map(|slot| (*danger, ItemId(slot))))
     }
 
+    /// How many items there are, without those that were removed.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let known = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
+        known.saturating_sub(self.counts.removed)
+    }
+
     /// The item of this name.
     #[must_use]
     pub fn find(&self, name: &ItemName) -> Option<ItemId> {
-        let slot = self.names.find(&self.slab, name.as_str().as_bytes());
-        slot.map(ItemId)
-    }
-
-    /// An item as it is stored and shown.
-    #[must_use]
-    pub fn item(&self, id: ItemId) -> Option<Item> {
-        let row = self.slab.get(id.0)?;
-        let shown = |cell: &Cell| {
-            let store = self.stores.get(cell.store())?;
-            Some((store.node, store.shown(*cell)))
-        };
-        let mut copies: Vec<_> = row.cells().iter().filter_map(shown).collect();
-        copies.sort_unstable();
-        Some(Item {
-            name: name_of(row)?,
-            version: row.version,
-            checksum: row.checksum(),
-            size: row.size,
-            wanted: row.wanted,
-            copies,
-        })
-    }
-
-    /// Items in the order of their names, from the first after `after` on; at most 4,096 of them.
-    #[must_use]
-    pub fn list(&self, after: Option<&ItemName>, limit: usize) -> Vec<Item> {
-        let after = after.map(|name| name.as_str().as_bytes());
-        let slots = self.names.after(&self.slab, after);
-        let items = slots.filter_map(|slot| self.item(ItemId(slot)));
-        items.take(limit.min(ITEMS_PER_REQUEST_MAX)).collect()
-    }
-
-    /// Takes an item as it was stored: for a snapshot's return.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchNode`] when a copy's node was not added first; [`Refusal::BadWanted`];
-    /// [`Refusal::TooMany`] copies; [`Refusal::AlreadyACopy`] when a node stands twice; [`Refusal::Changed`] when the
-    /// item is there.
-    pub fn restore(&mut self, item: &Item) -> Result<ItemId, Refusal> {
-        check_wanted(item.wanted)?;
-        check_copies(item.copies.len())?;
-        if let Ok((_, row)) = self.row(&item.name) {
-            let (item, expected, actual) = (item.name.clone(), 0, row.version);
-            return Err(Refusal::Changed {
-                item,
-                expected,
-                actual,
-            });
-        }
-        let mut row = Row::new(item.name.as_str(), item.wanted);
-        (row.version, row.size) = (item.version, item.size);
-        row.set_checksum(item.checksum);
-        for (node, state) in &item.copies {
-            let number = self.stores.number(*node)?;
-            if row.cell(number).is_some() {
-                let (item, node) = (item.name.clone(), *node);
-                return Err(Refusal::AlreadyACopy { item, node });
-            }
-            row.set(
-                number,
-                if item.version == 0 {
-                    CopyState::Syncing
-                } else {
-                    *state
-                },
-            );
-        }
-        Ok(self.insert(row))
+        self.row(name).ok().map(|(slot, _)| ItemId(slot))
     }
 
     pub(super) fn insert(&mut self, row: Row) -> ItemId {
@@ -315,7 +246,18 @@ impl Ledger {
     pub(super) fn row(&self, name: &ItemName) -> Result<(u32, &Row), Refusal> {
         let slot = self.names.find(&self.slab, name.as_str().as_bytes());
         let found = slot.and_then(|slot| Some((slot, self.slab.get(slot)?)));
+        let found = found.filter(|(_, row)| !row.is_removed());
         found.ok_or_else(|| Refusal::NoSuchItem(name.clone()))
+    }
+
+    /// How many copies are wanted of an item of which so many are asked for; 0 for what the policy says.
+    pub(super) fn wanted(&self, asked: u8) -> Result<u8, Refusal> {
+        let wanted = match asked {
+            0 => u8::try_from(self.policy.copies).unwrap_or(u8::MAX),
+            some => some,
+        };
+        check_wanted(wanted)?;
+        Ok(wanted)
     }
 
     pub(super) fn tally(&self, row: &Row) -> Tally {

@@ -44,11 +44,15 @@ impl Ledger {
         check_request("items", items.len())?;
         Ok(items
             .iter()
-            .map(|item| self.locate_one(item, reader))
+            .map(|item| self.locate_item(item, reader))
             .collect())
     }
 
-    fn locate_one(&self, item: &ItemName, reader: Reader<'_>) -> Result<Located, Refusal> {
+    /// Says where one item is.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchItem`].
+    pub fn locate_item(&self, item: &ItemName, reader: Reader<'_>) -> Result<Located, Refusal> {
         let (_, row) = self.row(item)?;
         let key = placement::key_of(row.name());
         let mut fresh = Vec::with_capacity(row.cells().len());
@@ -57,6 +61,9 @@ impl Ledger {
             let Some(store) = self.stores.get(cell.store()).filter(|store| !store.lost) else {
                 continue;
             };
+            if cell.is_dropping() {
+                continue;
+            }
             writable.push(store.node);
             if cell.is_fresh() {
                 let elsewhere = reader.zone.is_some() && reader.zone != store.zone.as_ref();

@@ -193,6 +193,27 @@ impl Ledger {
         )
     }
 
+    /// Where the copies of many items belong, as [`Ledger::propose`] says of one; 0 wanted is what the policy says.
+    #[must_use]
+    pub fn propose_many(
+        &self,
+        items: &[(ItemName, u8)],
+        full: &BTreeSet<NodeId>,
+    ) -> Vec<Vec<NodeId>> {
+        let mut chooser = self.chooser();
+        let may = |node| !full.contains(&node);
+        let usual = usize::try_from(self.policy().copies).unwrap_or(usize::MAX);
+        let places = |(item, wanted): &(ItemName, u8)| {
+            let count = if *wanted == 0 {
+                usual
+            } else {
+                (*wanted).into()
+            };
+            chooser.choose(key_of(item.as_str().as_bytes()), count, &[], may)
+        };
+        items.iter().map(places).collect()
+    }
+
     /// Where a new item's copies belong, nodes that are `full` left out: what [`Ledger::place`] is then asked for.
     #[must_use]
     pub fn propose(&self, item: &ItemName, wanted: u8, full: &BTreeSet<NodeId>) -> Vec<NodeId> {

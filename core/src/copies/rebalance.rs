@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Moves {
     /// Copies to give: [`Ledger::assign`]. A dry run leaves it at looking at them.
     pub assign: Vec<Assign>,
+    /// Copies that would go in exchange.
+    pub leave: Vec<Assign>,
     /// Bytes to move.
     pub bytes: u64,
     /// Items looked at.
@@ -49,13 +51,23 @@ pub fn rebalance(
         }
         let has = |node: NodeId| {
             let number = ledger.stores.number(node).ok();
-            number.is_some_and(|number| row.cell(number).is_some())
+            number
+                .and_then(|number| row.cell(number))
+                .is_some_and(|cell| !cell.is_dropping())
         };
         let may = |node| has(node) || Planner::has_room(views, node, row.size);
         let key = placement::key_of(row.name());
-        for to in chooser.choose(key, row.wanted.into(), &[], may) {
+        let ideal = chooser.choose(key, row.wanted.into(), &[], may);
+        if ideal.iter().all(|node| has(*node)) {
+            continue;
+        }
+        let fresh = row.cells().iter().filter(|cell| cell.is_fresh());
+        let on = fresh.filter_map(|cell| ledger.stores.get(cell.store()));
+        let leave = on.map(super::Store::node).filter(|to| !ideal.contains(to));
+        let item = ItemId(slot);
+        moves.leave.extend(leave.map(|to| Assign { item, to }));
+        for to in ideal {
             if !has(to) {
-                let item = ItemId(slot);
                 moves.assign.push(Assign { item, to });
                 moves.bytes = moves.bytes.saturating_add(row.size);
             }

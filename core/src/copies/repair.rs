@@ -111,8 +111,10 @@ pub struct Plan {
     pub assign: Vec<Assign>,
     /// Copies to make.
     pub transfer: Vec<Transfer>,
-    /// Copies that may go: [`Ledger::drop_copy`], and when that has been committed the node deletes.
+    /// Copies that may go: [`Ledger::drop_copy`].
     pub drop: Vec<Assign>,
+    /// Copies that were let go, which their nodes are to delete: then [`Ledger::dropped`].
+    pub delete: Vec<Assign>,
     /// What waits, and for what.
     pub waiting: Waiting,
     /// Items that lack copies.
@@ -253,6 +255,9 @@ impl<'a> Planner<'a> {
             let Some(store) = ledger.stores.get(cell.store()) else {
                 continue;
             };
+            if cell.is_dropping() {
+                continue;
+            }
             match (store.counts(), cell.is_fresh()) {
                 (true, true) => kept.push(store.node),
                 (true, false) => unfinished.push((cell.state() == CopyState::Syncing, store.node)),

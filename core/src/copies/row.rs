@@ -1,14 +1,14 @@
 //! One item as it lies in memory, and where items lie: packed, because there are a million.
 
 use super::item::COPIES_MAX;
-use super::{Checksum, CopyState};
+use super::{Checksum, CopyState, Stage};
 
 /// Copies kept in the item itself; more go to a block of their own.
 const INLINE: usize = 6;
 /// Items in one block of the slab.
 const BLOCK: usize = 1_024;
 /// Most stores of one service: what the bits left beside a state can number.
-pub(super) const STORES_MAX: usize = 1 << 14;
+pub(crate) const STORES_MAX: usize = 1 << 14;
 
 /// A copy: the store's number and a state, in two bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,14 @@ impl Cell {
         match self.0 & 3 {
             0 => CopyState::InSync,
             1 => CopyState::Syncing,
-            _ => CopyState::Stale,
+            2 => CopyState::Stale,
+            _ => CopyState::Dropping,
         }
+    }
+
+    /// Whether it was let go.
+    pub(super) fn is_dropping(self) -> bool {
+        self.0 & 3 == 3
     }
 
     pub(super) fn is_fresh(self) -> bool {
@@ -42,6 +48,7 @@ fn code(state: CopyState) -> u16 {
         CopyState::InSync | CopyState::Leaving => 0,
         CopyState::Syncing => 1,
         CopyState::Stale => 2,
+        CopyState::Dropping => 3,
     }
 }
 
@@ -60,6 +67,9 @@ pub(super) struct Row {
     cells: Cells,
     name_length: u8,
     pub(super) wanted: u8,
+    pub(super) stage: Stage,
+    /// Whether as many copies are wanted as the policy says.
+    pub(super) follows: bool,
 }
 
 impl Row {
@@ -71,7 +81,18 @@ impl Row {
             cells: Cells::Few(0, [Cell(0); INLINE]),
             name_length: u8::try_from(name.len()).unwrap_or(u8::MAX),
             wanted,
+            stage: Stage::Vacant,
+            follows: false,
         }
+    }
+
+    /// Whether there are data of it.
+    pub(super) fn is_written(&self) -> bool {
+        self.stage == Stage::Written
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.stage == Stage::Removed
     }
 
     /// The name: names are compared as bytes, which orders UTF-8 as text.

@@ -17,6 +17,7 @@ pub struct Store {
     pub(super) items: SlotSet,
     pub(super) fresh: u64,
     pub(super) fresh_bytes: u64,
+    pub(super) folder: u64,
 }
 
 impl Store {
@@ -48,6 +49,12 @@ impl Store {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// Names its data, as its node said last; 0 while it has not.
+    #[must_use]
+    pub fn folder(&self) -> u64 {
+        self.folder
     }
 
     /// Whether its fresh copies count.
@@ -147,6 +154,7 @@ impl Stores {
             items: SlotSet::default(),
             fresh: 0,
             fresh_bytes: 0,
+            folder: 0,
         });
         self.by_node.insert(node, number);
         Ok(())

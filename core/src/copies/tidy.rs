@@ -17,13 +17,17 @@ impl Planner<'_> {
                 continue;
             };
             let to = store.node;
+            if cell.is_dropping() {
+                self.plan.delete.push(Assign { item, to });
+                continue;
+            }
             match (store.draining, cell.is_fresh()) {
                 (true, _) => self.plan.drop.push(Assign { item, to }),
                 (false, true) => counted.push(to),
                 (false, false) => unfinished.push(to),
             }
         }
-        if row.version == 0 {
+        if !row.is_written() {
             return;
         }
         if counted.len() > usize::from(row.wanted) {

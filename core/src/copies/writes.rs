@@ -1,9 +1,9 @@
 //! What writers and nodes say of items, and what is decided of single copies: each either holds or is refused.
 
 use super::item::ITEMS_PER_REQUEST_MAX;
-use super::ledger::{check_copies, check_wanted};
+use super::ledger::check_copies;
 use super::row::Row;
-use super::{Checksum, CopyState, ItemId, ItemName, Ledger, Refusal};
+use super::{Checksum, CopyState, ItemId, ItemName, Ledger, Refusal, Stage};
 use crate::NodeId;
 
 /// What one write reached, or which nodes caught up with it.
@@ -24,7 +24,7 @@ pub struct Reported {
 }
 
 /// What a report came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accepted {
     /// Fresh copies on nodes that are not lost.
     pub usable: u8,
@@ -41,8 +41,8 @@ pub struct Checked {
     pub node: NodeId,
     /// The version that was read.
     pub version: u64,
-    /// The checksum of what was read.
-    pub checksum: Checksum,
+    /// The checksum of what was read; None when there was nothing.
+    pub found: Option<Checksum>,
 }
 
 impl Ledger {
@@ -61,26 +61,41 @@ impl Ledger {
         if let Some(known) = self.find(item) {
             return Ok(known);
         }
-        check_wanted(wanted)?;
+        let follows = wanted == 0;
+        let wanted = self.wanted(wanted)?;
         if nodes.len() > usize::from(wanted) {
             let (given, max) = (nodes.len(), wanted.into());
             let what = "nodes for one item";
             return Err(Refusal::TooMany { what, given, max });
         }
         self.check_minimum(item, wanted, nodes.len())?;
-        let mut row = Row::new(item.as_str(), wanted);
+        let mut numbers = Vec::with_capacity(nodes.len());
         for node in nodes {
             let number = self.taker(*node)?;
-            if row.cell(number).is_some() {
+            if numbers.contains(&number) {
                 let (item, node) = (item.clone(), *node);
                 return Err(Refusal::AlreadyACopy { item, node });
             }
-            row.set(number, CopyState::Syncing);
+            numbers.push(number);
         }
+        let begin = |row: &mut Row| {
+            (row.wanted, row.follows, row.stage) = (wanted, follows, Stage::Vacant);
+            for number in numbers {
+                row.set(number, CopyState::Syncing);
+            }
+        };
+        // One of that name that was removed a moment ago, whose copies are still being deleted.
+        if let Some(slot) = self.names.find(&self.slab, item.as_str().as_bytes()) {
+            self.change(slot, begin);
+            return Ok(ItemId(slot));
+        }
+        let mut row = Row::new(item.as_str(), wanted);
+        begin(&mut row);
         Ok(self.insert(row))
     }
 
-    /// Forgets an item that is at `version`.
+    /// Removes an item that is at `version`. It is forgotten once its nodes have deleted their copies; one that is placed
+    /// again under its name before goes on counting versions.
     ///
     /// # Errors
     /// [`Refusal::NoSuchItem`]; [`Refusal::Changed`] when it is at another version.
@@ -94,8 +109,23 @@ impl Ledger {
                 actual,
             });
         }
-        self.delete(slot);
+        self.change(slot, |row| {
+            row.stage = Stage::Removed;
+            let held: Vec<u16> = row.cells().iter().map(|cell| cell.store()).collect();
+            for number in held {
+                row.set(number, CopyState::Dropping);
+            }
+        });
+        self.forget_if_gone(slot);
         Ok(())
+    }
+
+    /// Forgets an item that was removed and of which no copy is left.
+    pub(super) fn forget_if_gone(&mut self, slot: u32) {
+        let row = self.slab.get(slot);
+        if row.is_some_and(|row| row.is_removed() && row.cells().is_empty()) {
+            self.delete(slot);
+        }
     }
 
     /// Takes a batch of reports, each by itself: a refused one keeps none of the others from being taken.
@@ -158,6 +188,14 @@ impl Ledger {
             });
         }
         let is_write = report.version > actual;
+        if !is_write && !row.is_written() {
+            let given = report.version;
+            return Err(Refusal::OldVersion {
+                item,
+                given,
+                actual,
+            });
+        }
         if is_write && report.replaces != actual {
             let expected = report.replaces;
             return Err(Refusal::Changed {
@@ -207,22 +245,24 @@ impl Ledger {
         let (slot, row) = self.row(&checked.item)?;
         let number = self.holder(&checked.item, row, checked.node)?;
         let item = checked.item.clone();
-        let Some(known) = row.checksum() else {
-            return Err(Refusal::NothingToCompare(item));
-        };
         let (given, actual) = (checked.version, row.version);
-        if given != actual {
+        if given != actual || !row.is_written() {
             return Err(Refusal::OldVersion {
                 item,
                 given,
                 actual,
             });
         }
-        let (given, expected) = (checked.checksum.as_bytes().len(), row.checksum_length());
-        if given != expected {
-            return Err(Refusal::ChecksumLength { given, expected });
+        if let Some(found) = &checked.found {
+            if row.checksum_length() == 0 {
+                return Err(Refusal::NothingToCompare(item));
+            }
+            let (given, expected) = (found.as_bytes().len(), row.checksum_length());
+            if given != expected {
+                return Err(Refusal::ChecksumLength { given, expected });
+            }
         }
-        let same = known == checked.checksum;
+        let same = checked.found.is_some() && checked.found == row.checksum();
         if !same && row.cell(number).is_some_and(super::row::Cell::is_fresh) {
             self.change(slot, |row| row.set(number, CopyState::Stale));
         }
@@ -237,7 +277,7 @@ impl Ledger {
     pub fn assign(&mut self, item: &ItemName, node: NodeId) -> Result<(), Refusal> {
         let (slot, row) = self.row(item)?;
         let number = self.taker(node)?;
-        if row.cell(number).is_some() {
+        if row.cell(number).is_some_and(|cell| !cell.is_dropping()) {
             let item = item.clone();
             return Err(Refusal::AlreadyACopy { item, node });
         }
@@ -246,7 +286,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes a node's copy of an item away. After this has been committed the node may delete it.
+    /// Lets a node's copy of an item go. After this has been committed the node may delete it, and [`Ledger::dropped`] says
+    /// that it has.
     ///
     /// # Errors
     /// [`Refusal::NoSuchItem`], [`Refusal::NoSuchNode`], [`Refusal::NotACopy`]; [`Refusal::CopyNeeded`] when a fresh
@@ -258,8 +299,32 @@ impl Ledger {
             let item = item.clone();
             return Err(Refusal::CopyNeeded { item, node });
         }
-        self.change(slot, |row| row.remove(number));
+        self.change(slot, |row| row.set(number, CopyState::Dropping));
         Ok(())
+    }
+
+    /// The node has deleted a copy that was let go, of an item that may have been removed.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchItem`], [`Refusal::NoSuchNode`], [`Refusal::NotACopy`]; [`Refusal::CopyNeeded`] when it was not
+    /// let go, or was given to the node again since.
+    pub fn dropped(&mut self, item: &ItemName, node: NodeId) -> Result<(), Refusal> {
+        let slot = self.names.find(&self.slab, item.as_str().as_bytes());
+        let number = self.stores.number(node)?;
+        let Some(slot) = slot else {
+            return Err(Refusal::NoSuchItem(item.clone()));
+        };
+        let cell = self.slab.get(slot).and_then(|row| row.cell(number));
+        let (item, node) = (item.clone(), node);
+        match cell {
+            None => Err(Refusal::NotACopy { item, node }),
+            Some(cell) if !cell.is_dropping() => Err(Refusal::CopyNeeded { item, node }),
+            Some(_) => {
+                self.change(slot, |row| row.remove(number));
+                self.forget_if_gone(slot);
+                Ok(())
+            }
+        }
     }
 
     /// Whether an item would be worse off without this copy.
@@ -268,7 +333,7 @@ impl Ledger {
             return false;
         };
         let tally = self.tally(row);
-        if row.version == 0 {
+        if !row.is_written() || cell.is_dropping() {
             return false;
         }
         if cell.is_fresh() {
@@ -290,7 +355,7 @@ impl Ledger {
 
     fn holder(&self, item: &ItemName, row: &Row, node: NodeId) -> Result<u16, Refusal> {
         let number = self.stores.number(node)?;
-        if row.cell(number).is_some() {
+        if row.cell(number).is_some_and(|cell| !cell.is_dropping()) {
             return Ok(number);
         }
         let item = item.clone();
@@ -301,6 +366,7 @@ impl Ledger {
 /// A copy that missed the write is stale from the same entry on; one that never had anything has still nothing.
 fn overwrite(row: &mut Row, report: &Reported) {
     (row.version, row.size) = (report.version, report.size);
+    row.stage = Stage::Written;
     row.set_checksum(report.checksum);
     let fresh = row.cells().iter().filter(|cell| cell.is_fresh());
     let fresh: Vec<u16> = fresh.map(|cell| cell.store()).collect();

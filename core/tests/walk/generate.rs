@@ -377,6 +377,11 @@ fn modified(record: &Record) -> Option<Revision> {
         Record::Pin(it) => it.modified,
         Record::Automation(it) => it.modified,
         Record::Pause(it) => it.modified,
-        Record::History(_) | Record::Client(_) | Record::Receipt(_) => return None,
+        Record::History(_)
+        | Record::Client(_)
+        | Record::Receipt(_)
+        | Record::Store(_)
+        | Record::Rebalance(_)
+        | Record::Item(_) => return None,
     })
 }

@@ -92,6 +92,7 @@ fn kind(asked: &Command) -> Result<Kind, NotOnWire> {
         Command::AdmitServer { .. } => Err(NotOnWire("the command that admits a server")),
         Command::BindServer { .. } => Err(NotOnWire("the command that binds a server to its folder")),
         Command::RetireServer { .. } => Err(NotOnWire("the command that retires a server")),
+        Command::Copies { .. } => Err(NotOnWire("a command on copies, which has calls of its own")),
         Command::Batch(_) => Err(NotOnWire("a batch in a batch")),
     )
 }

@@ -8,6 +8,8 @@ use tenure_core::{Event, Key, Record, Revision, Scope, Settings};
 const REGISTRATION: NotOnWire = NotOnWire("a client's registration");
 /// Receipts are asked for by themselves, and are no records to those who watch.
 const RECEIPT: NotOnWire = NotOnWire("a receipt among records");
+/// Watchers are told of services, nodes and instances; items are asked for.
+const COPIES: NotOnWire = NotOnWire("an item among records");
 
 impl TryFrom<v1::Record> for Record {
     type Error = ParseError;
@@ -57,6 +59,7 @@ impl TryFrom<&Record> for v1::Record {
             Record::Pause(pause) => Kind::Pause(pause.as_ref().into()),
             Record::Client(_) => return Err(REGISTRATION),
             Record::Receipt(_) => return Err(RECEIPT),
+            Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => return Err(COPIES),
         };
         Ok(Self { kind: Some(kind) })
     }
@@ -109,6 +112,7 @@ impl TryFrom<&Key> for v1::Key {
             Key::Pause(scope) => Kind::Pause(scope.into()),
             Key::Client(_) => return Err(REGISTRATION),
             Key::Receipt(..) => return Err(RECEIPT),
+            Key::Store(..) | Key::Rebalance(_) | Key::Item(..) => return Err(COPIES),
         };
         Ok(Self { kind: Some(kind) })
     }

@@ -3,7 +3,10 @@
 use super::refusal;
 use crate::consensus::Consensus;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tenure_core::{Command, Done, Envelope, Note, Outcome, RequestId, Timestamp};
+use tenure_core::{
+    Command, Done, Envelope, Note, Outcome, RequestId, ServiceName, Timestamp,
+    copies::CopiesCommand,
+};
 use tenure_proto::v1;
 use tenure_storage::{format::encode_command, types::Payload};
 use tonic::Status;
@@ -42,8 +45,38 @@ pub(super) async fn execute(
         .await
         .map_err(refusal::propose)?
     {
-        Outcome::Done(done) => Ok(done),
         Outcome::Rejected(reject) => Err(refusal::rejected(&reject)),
+        other @ (Outcome::Done(_) | Outcome::Answered { .. }) => {
+            let done = other.into_result();
+            done.map_err(|reject| refusal::rejected(&reject))
+        }
+    }
+}
+
+/// Commits something asked of the copies of a service, which carries no request id: it is harmless to repeat.
+pub(super) async fn on_copies(
+    consensus: &Consensus,
+    actor: &Note,
+    service: ServiceName,
+    what: CopiesCommand,
+) -> Result<Outcome, Status> {
+    let envelope = Envelope {
+        request: None,
+        actor: actor.clone(),
+        stamp: now(),
+        command: Command::Copies { service, what },
+    };
+    let payload = encode_command(&envelope);
+    if payload.len() > ENTRY_BYTES_MAX {
+        let bytes = payload.len();
+        return Err(refusal::invalid(format!(
+            "items: they make {bytes} bytes of log, at most {ENTRY_BYTES_MAX} go into one entry; send fewer at a time"
+        )));
+    }
+    let outcome = consensus.propose(Payload(payload)).await;
+    match outcome.map_err(refusal::propose)? {
+        Outcome::Rejected(reject) => Err(refusal::rejected(&reject)),
+        other @ (Outcome::Done(_) | Outcome::Answered { .. }) => Ok(other),
     }
 }
 

@@ -1,8 +1,9 @@
-//! The API: Discovery, Admin and Session over gRPC. Handlers parse, ask consensus or the state, and answer;
+//! The API: Discovery, Copies, Admin and Session over gRPC. Handlers parse, ask consensus or the state, and answer;
 //! they decide nothing.
 
 mod admin;
 mod command;
+mod copies;
 mod discovery;
 mod operate;
 mod portion;
@@ -14,8 +15,8 @@ use crate::{consensus::Consensus, control::Control, exchange::Exchange, session}
 use read::Reads;
 use std::sync::Arc;
 use tenure_proto::v1::{
-    DESCRIPTORS, admin_server::AdminServer, discovery_server::DiscoveryServer,
-    session_server::SessionServer,
+    DESCRIPTORS, admin_server::AdminServer, copies_server::CopiesServer,
+    discovery_server::DiscoveryServer, session_server::SessionServer,
 };
 use tonic::service::Routes;
 
@@ -36,6 +37,12 @@ pub async fn routes(
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let reads = Reads::start(consensus.clone());
     let discovery = discovery::Service::new(consensus.clone(), reads.clone());
+    let copies = copies::Service::new(
+        consensus.clone(),
+        reads.clone(),
+        control.clone(),
+        exchange.clone(),
+    );
     let session = session::Service::new(consensus.clone(), exchange);
     let admin = admin::Service::new(consensus, control, reads);
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -43,6 +50,7 @@ pub async fn routes(
         .set_serving::<DiscoveryServer<discovery::Service>>()
         .await;
     health.set_serving::<AdminServer<admin::Service>>().await;
+    health.set_serving::<CopiesServer<copies::Service>>().await;
     health
         .set_serving::<SessionServer<session::Service>>()
         .await;
@@ -53,6 +61,7 @@ pub async fn routes(
     Ok(
         Routes::new(DiscoveryServer::new(discovery).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(AdminServer::new(admin).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(CopiesServer::new(copies).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(SessionServer::new(session).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(health_service)
             .add_service(reflection),

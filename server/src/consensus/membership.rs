@@ -238,7 +238,7 @@ fn change_error(
 async fn commit(consensus: &Consensus, command: Command) -> Result<(), MembershipError> {
     let payload = duties::payload(duties::ACTOR, command).map_err(MembershipError::Invalid)?;
     match consensus.propose(payload).await? {
-        Outcome::Done(_) => Ok(()),
+        Outcome::Done(_) | Outcome::Answered { .. } => Ok(()),
         Outcome::Rejected(reject) => Err(MembershipError::Rejected(reject)),
     }
 }

@@ -192,8 +192,12 @@ pub(super) mod member {
     use super::{FormatError, maybe_member, msg};
     use tenure_core::Member;
 
+    pub(in crate::format) fn message(value: Member) -> msg::Member {
+        maybe_member::message(value)
+    }
+
     pub(in crate::format) fn encode(value: &Member) -> Option<msg::Member> {
-        maybe_member::encode(&Some(*value))
+        Some(message(*value))
     }
 
     pub(in crate::format) fn decode(found: Option<msg::Member>) -> Result<Member, FormatError> {
@@ -207,10 +211,14 @@ pub(super) mod maybe_member {
     use tenure_core::{Incarnation, Member, NodeId};
 
     pub(in crate::format) fn encode(value: &Option<Member>) -> Option<msg::Member> {
-        value.map(|member| msg::Member {
+        value.map(message)
+    }
+
+    pub(in crate::format) fn message(member: Member) -> msg::Member {
+        msg::Member {
             node: member.node.0,
             incarnation: member.incarnation.0,
-        })
+        }
     }
 
     pub(in crate::format) fn decode(
@@ -328,6 +336,13 @@ pub(super) mod account {
 pub(super) mod timeline {
     pub(in crate::format) use crate::format::receipts::{
         decode_timeline as decode, encode_timeline as encode,
+    };
+}
+
+/// What is asked of copies.
+pub(super) mod copies_command {
+    pub(in crate::format) use crate::format::copies::{
+        decode_command as decode, encode_command as encode,
     };
 }
 

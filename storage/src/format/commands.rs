@@ -1,6 +1,6 @@
 //! Correspondence between the core's commands and their messages.
 
-use tenure_core::{ClientId, Command, Envelope, RequestId, ServerId, Timestamp};
+use tenure_core::{ClientId, Command, Envelope, RequestId, Revision, ServerId, Timestamp};
 
 use super::v1::command as msg;
 use super::v1::command::Kind;
@@ -38,6 +38,16 @@ impl TryFrom<msg::Envelope> for Envelope {
     }
 }
 
+fn lifecycle(found: msg::SetLifecycle, accept_loss: bool) -> Result<Command, FormatError> {
+    Ok(Command::SetLifecycle {
+        node: codec::node_ref::decode(found.node)?,
+        expected: Revision(found.expected),
+        to: codec::lifecycle::decode(found.to)?,
+        reason: codec::reason::decode(found.reason)?,
+        accept_loss,
+    })
+}
+
 /// One line per kind of command whose message has its fields under the same names.
 macro_rules! commands {
     ($($kind:ident { $($field:ident: $codec:ident),* $(,)? })*) => {
@@ -46,6 +56,19 @@ macro_rules! commands {
                 $(Command::$kind { $($field),* } => Kind::$kind(msg::$kind {
                     $($field: codec::$codec::encode($field),)*
                 }),)*
+                Command::SetLifecycle { node, expected, to, reason, accept_loss } => {
+                    let message = msg::SetLifecycle {
+                        node: codec::node_ref::encode(node),
+                        expected: expected.0,
+                        to: codec::lifecycle::encode(to),
+                        reason: codec::reason::encode(reason),
+                    };
+                    if *accept_loss {
+                        Kind::SetLifecycleAcceptingLoss(message)
+                    } else {
+                        Kind::SetLifecycle(message)
+                    }
+                }
                 Command::OpenClient => Kind::OpenClient(msg::Nothing {}),
                 Command::CloseClient { client } => Kind::CloseClient(client.0),
                 Command::RetireServer { id } => Kind::RetireServer(id.0),
@@ -61,6 +84,8 @@ macro_rules! commands {
                 $(Kind::$kind(found) => Command::$kind {
                     $($field: codec::$codec::decode(found.$field)?,)*
                 },)*
+                Kind::SetLifecycle(found) => lifecycle(found, false)?,
+                Kind::SetLifecycleAcceptingLoss(found) => lifecycle(found, true)?,
                 Kind::OpenClient(msg::Nothing {}) => Command::OpenClient,
                 Kind::CloseClient(id) => Command::CloseClient { client: ClientId(id) },
                 Kind::RetireServer(id) => Command::RetireServer { id: ServerId(id) },
@@ -82,7 +107,7 @@ commands! {
         node: node_ref, expected: revision, zone: zone, labels: attributes, weight: plain,
     }
     JoinNode { node: node_ref, last: incarnation }
-    SetLifecycle { node: node_ref, expected: revision, to: lifecycle, reason: reason, accept_loss: plain }
+    Copies { service: service_name, what: copies_command }
     RemoveNode { node: node_ref, expected: revision, reason: reason }
     AddService { name: service_name, policy: policy }
     UpdateService { name: service_name, expected: revision, policy: policy }

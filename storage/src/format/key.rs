@@ -17,6 +17,9 @@ const CLIENT: u8 = 9;
 const AUTOMATION: u8 = 10;
 const PAUSE: u8 = 11;
 const RECEIPT: u8 = 12;
+const STORE: u8 = 13;
+const REBALANCE: u8 = 14;
+const ITEM: u8 = 15;
 
 /// What a pause is for, in the order of the core's scopes.
 const CLUSTER: u8 = 1;
@@ -42,6 +45,14 @@ pub fn encode_key(key: &Key) -> Vec<u8> {
         Key::Automation => vec![AUTOMATION],
         Key::Pause(scope) => [vec![PAUSE], encode_scope(scope)].concat(),
         Key::Receipt(service, epoch) => numbered(RECEIPT, service, epoch.0),
+        Key::Store(service, node) => numbered(STORE, service, node.0),
+        Key::Rebalance(service) => named(REBALANCE, service),
+        Key::Item(service, item) => {
+            let mut bytes = named(ITEM, service);
+            bytes.extend_from_slice(item.as_str().as_bytes());
+            bytes.push(END);
+            bytes
+        }
     }
 }
 
@@ -79,6 +90,17 @@ pub fn decode_key(bytes: &[u8]) -> Result<(Key, &[u8]), FormatError> {
             let (service, rest) = read_name(rest)?;
             let (epoch, rest) = read_number(rest)?;
             Ok((Key::Receipt(service, Epoch(epoch)), rest))
+        }
+        STORE => {
+            let (service, rest) = read_name(rest)?;
+            let (node, rest) = read_number(rest)?;
+            Ok((Key::Store(service, NodeId(node)), rest))
+        }
+        REBALANCE => read_name(rest).map(|(name, rest)| (Key::Rebalance(name), rest)),
+        ITEM => {
+            let (service, rest) = read_name(rest)?;
+            let (item, rest) = read_text(rest)?;
+            Ok((Key::Item(service, super::copies::name(item)?), rest))
         }
         other => Err(FormatError::UnknownRecord(other)),
     }
@@ -127,12 +149,17 @@ fn read_number(bytes: &[u8]) -> Result<(u64, &[u8]), FormatError> {
 }
 
 fn read_name(bytes: &[u8]) -> Result<(ServiceName, &[u8]), FormatError> {
+    let (text, rest) = read_text(bytes)?;
+    let name = ServiceName::new(text).map_err(|e| FormatError::invalid("name in a key", e))?;
+    Ok((name, rest))
+}
+
+fn read_text(bytes: &[u8]) -> Result<(&str, &[u8]), FormatError> {
     let at = bytes
         .iter()
         .position(|byte| *byte == END)
         .ok_or(FormatError::Missing("end of a name in a key"))?;
-    let invalid = |why: String| FormatError::invalid("name in a key", why);
-    let text = std::str::from_utf8(&bytes[..at]).map_err(|e| invalid(e.to_string()))?;
-    let name = ServiceName::new(text).map_err(|e| invalid(e.to_string()))?;
-    Ok((name, &bytes[at + 1..]))
+    let text = std::str::from_utf8(&bytes[..at]);
+    let text = text.map_err(|e| FormatError::invalid("name in a key", e))?;
+    Ok((text, &bytes[at + 1..]))
 }

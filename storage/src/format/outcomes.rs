@@ -38,6 +38,11 @@ fn encode(outcome: &Outcome) -> msg::Outcome {
                 Created::Epoch(epoch) => msg::Created::Epoch(epoch.0),
             }),
         }),
+        // Answers of batches are kept for nobody: the command carries no request id.
+        Outcome::Answered { revision, .. } => msg::Outcome::Done(msg::Done {
+            revision: revision.0,
+            created: None,
+        }),
         Outcome::Rejected(reject) => msg::Outcome::Rejected(msg::Reject {
             code: reject.code.number(),
             subject: codec::subject::encode(&reject.subject),

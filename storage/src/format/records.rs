@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tenure_core::{Key, Record};
 
+use super::v1::copies;
 use super::v1::record as msg;
 use super::{FormatError, codec, open, seal};
 
@@ -23,6 +24,9 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
         Record::Automation(record) => seal(&msg::Automation::from(&**record)),
         Record::Pause(record) => seal(&msg::Pause::from(&**record)),
         Record::Receipt(record) => seal(&msg::Receipt::from(&**record)),
+        Record::Store(record) => seal(&copies::Store::from(&**record)),
+        Record::Rebalance(record) => seal(&copies::Rebalance::from(&**record)),
+        Record::Item(record) => seal(&copies::Item::from(&**record)),
     }
 }
 
@@ -44,6 +48,9 @@ pub fn decode_record(key: &Key, bytes: &[u8]) -> Result<Record, FormatError> {
         Key::Automation => Record::Automation(Arc::new(open::<msg::Automation, _>(bytes)?)),
         Key::Pause(_) => Record::Pause(Arc::new(open::<msg::Pause, _>(bytes)?)),
         Key::Receipt(..) => Record::Receipt(Arc::new(open::<msg::Receipt, _>(bytes)?)),
+        Key::Store(..) => Record::Store(Arc::new(open::<copies::Store, _>(bytes)?)),
+        Key::Rebalance(_) => Record::Rebalance(Arc::new(open::<copies::Rebalance, _>(bytes)?)),
+        Key::Item(..) => Record::Item(Arc::new(open::<copies::Item, _>(bytes)?)),
     };
     if record.key() == *key {
         Ok(record)

@@ -5,6 +5,7 @@
 
 pub mod automation;
 pub mod command;
+pub mod copies;
 pub mod meta;
 pub mod receipt;
 pub mod record;

@@ -50,7 +50,10 @@ pub(super) fn key(state: &State, key: &Key) -> String {
         | Key::History(_)
         | Key::Client(_)
         | Key::Automation
-        | Key::Receipt(..) => key.to_string(),
+        | Key::Receipt(..)
+        | Key::Store(..)
+        | Key::Rebalance(_)
+        | Key::Item(..) => key.to_string(),
     }
 }
 
@@ -66,7 +69,12 @@ pub(super) fn shape(state: &State, record: &Record) -> Option<RecordShape> {
         Record::Pin(pin) => RecordShape::Pin(shape::Pin::new(state, pin)),
         Record::Automation(now) => RecordShape::Automation(now.as_ref().into()),
         Record::Pause(pause) => RecordShape::Pause(shape::Pause::new(state, pause)),
-        Record::History(_) | Record::Client(_) | Record::Receipt(_) => return None,
+        Record::History(_)
+        | Record::Client(_)
+        | Record::Receipt(_)
+        | Record::Store(_)
+        | Record::Rebalance(_)
+        | Record::Item(_) => return None,
     })
 }
 
@@ -99,7 +107,12 @@ pub(super) fn sentence(state: &State, record: &Record, before: Option<&Record>) 
             format!("{name}: {}", of_automation(now, &before))
         }
         Record::Pause(now) => format!("{name}: {}: {}", until::wording(now.until), now.reason),
-        Record::History(_) | Record::Client(_) | Record::Receipt(_) => name,
+        Record::History(_)
+        | Record::Client(_)
+        | Record::Receipt(_)
+        | Record::Store(_)
+        | Record::Rebalance(_)
+        | Record::Item(_) => name,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a log entry carries.
 
 pub use super::automation::{RemovePause, SetAutomation, SetPause};
+pub use super::copies::Copies;
 pub use super::receipt::{Acknowledge, CompleteReceipt, NoteReturn, Promote};
 use super::values::{Attributes, Member, NodeRef, PinKind, Policy, Report};
 
@@ -34,7 +35,7 @@ pub struct Command {
     #[prost(
         oneof = "Kind",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, \
-                25, 26, 27, 28, 29, 30, 31, 32"
+                25, 26, 27, 28, 29, 30, 31, 32, 33, 34"
     )]
     pub kind: Option<Kind>,
 }
@@ -107,6 +108,11 @@ pub enum Kind {
     NoteReturn(NoteReturn),
     #[prost(message, tag = "32")]
     Acknowledge(Acknowledge),
+    #[prost(message, tag = "33")]
+    Copies(Copies),
+    /// As `SetLifecycle`, and items may be left with too few fresh copies.
+    #[prost(message, tag = "34")]
+    SetLifecycleAcceptingLoss(SetLifecycle),
 }
 
 /// Carries nothing.
@@ -201,8 +207,6 @@ pub struct SetLifecycle {
     pub to: i32,
     #[prost(string, tag = "4")]
     pub reason: String,
-    #[prost(bool, tag = "5")]
-    pub accept_loss: bool,
 }
 
 /// Removes a node.

@@ -1,0 +1,461 @@
+//! Items and their copies in the model: clients write to nodes and report what they reached, nodes do what they are
+//! ordered, and what the ledger says is compared with what is really there.
+
+use super::{Event, Place, World};
+use crate::failover::store::Process;
+use std::collections::{BTreeMap, BTreeSet};
+use tenure_core::{
+    Command, CopyOrder, Held, Moment, NodeId, OrderKind, OrderProgress, OrderReport, Outcome,
+    Policy, ServiceName, StoreSign,
+    agent::Input,
+    copies::{
+        Checksum, CopiesCommand, CopyState, Item, ItemName, Ledger, Located, Placing, Reader,
+        Removing, Reported, Stage,
+    },
+};
+
+/// How many items there are.
+const ITEMS: u64 = 8;
+
+type Files = BTreeMap<ItemName, BTreeMap<u64, Checksum>>;
+type OrderKey = (OrderKind, ItemName, u64);
+
+/// What a node has, and what it was ordered to do.
+#[derive(Default)]
+pub struct Shelf {
+    /// Names its disk.
+    pub folder: u64,
+    /// Each version beside the others, until one is settled.
+    pub files: Files,
+    orders: Vec<CopyOrder>,
+    reports: BTreeMap<OrderKey, OrderProgress>,
+}
+
+/// A write that nodes have and the cluster was not told of yet.
+#[derive(Clone)]
+struct Pending {
+    report: Reported,
+    due: Moment,
+}
+
+/// All of it.
+#[derive(Default)]
+pub struct Items {
+    /// Its place among the services; None in a world without items.
+    pub service: Option<usize>,
+    /// By node, node 1 first.
+    pub shelves: Vec<Shelf>,
+    pending: Vec<Pending>,
+    /// The latest version of each item that a client was told is done.
+    acked: BTreeMap<ItemName, (u64, Checksum)>,
+    /// What went with the disks of all that had it.
+    lost: BTreeSet<ItemName>,
+    /// Versions that somebody else may have used for a write that was not reported.
+    used: BTreeMap<ItemName, u64>,
+    next: u64,
+}
+
+impl Items {
+    pub fn set_up(&mut self, services: &[(ServiceName, Policy)], nodes: usize) {
+        let of_copies = |(_, policy): &(ServiceName, Policy)| matches!(policy, Policy::Copies(_));
+        self.service = services.iter().position(of_copies);
+        for _ in 0..nodes {
+            let folder = self.number();
+            self.shelves.push(Shelf {
+                folder,
+                ..Shelf::default()
+            });
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn shelf(&mut self, node: u64) -> &mut Shelf {
+        &mut self.shelves[usize::try_from(node).expect("it is small") - 1]
+    }
+}
+
+impl Shelf {
+    /// Whether a version is here now; not when there are other data under it.
+    fn keep(&mut self, item: &ItemName, version: u64, sum: Checksum, force: bool) -> bool {
+        let versions = self.files.entry(item.clone()).or_default();
+        match versions.get(&version) {
+            Some(there) if *there != sum && !force => false,
+            Some(_) | None => {
+                versions.insert(version, sum);
+                true
+            }
+        }
+    }
+
+    fn let_go(&mut self, item: &ItemName, goes: impl Fn(u64) -> bool) {
+        if let Some(versions) = self.files.get_mut(item) {
+            versions.retain(|version, _| !goes(*version));
+            if versions.is_empty() {
+                self.files.remove(item);
+            }
+        }
+    }
+
+    fn has(&self, item: &ItemName, version: u64) -> Option<Checksum> {
+        self.files.get(item)?.get(&version).copied()
+    }
+
+    /// What is there of a version, or else the latest.
+    fn held(&self, item: &ItemName, version: u64) -> Option<Held> {
+        let versions = self.files.get(item)?;
+        let found = versions.get_key_value(&version);
+        let (version, sum) = found.or_else(|| versions.last_key_value())?;
+        Some(Held {
+            version: *version,
+            checksum: Some(*sum),
+            size: 1,
+        })
+    }
+}
+
+fn name(number: u64) -> ItemName {
+    ItemName::new(&format!("item-{number}")).expect("it is well-formed")
+}
+
+fn key(order: &CopyOrder) -> OrderKey {
+    (order.kind, order.item.clone(), order.version)
+}
+
+impl World {
+    fn ledger(&self) -> Option<&Ledger> {
+        self.state.ledger(&self.services[self.items.service?])
+    }
+
+    /// Whether the process that holds copies answers on a node.
+    fn holds(&self, node: u64) -> bool {
+        let Some(service) = self.items.service else {
+            return false;
+        };
+        let store = self.store_of(node, service);
+        self.runs(node) && store.is_some_and(|store| store.process == Process::Running)
+    }
+
+    /// What a holder says of itself; its agent passes it on.
+    pub(super) fn say_stored(&mut self, node: u64) {
+        let Some(service) = self.items.service.filter(|_| self.holds(node)) else {
+            return;
+        };
+        let service = self.services[service].clone();
+        let shelf = self.items.shelf(node);
+        let report = |order: &CopyOrder| {
+            let progress = shelf.reports.get(&key(order)).cloned();
+            OrderReport {
+                kind: order.kind,
+                item: order.item.clone(),
+                version: order.version,
+                progress: progress.unwrap_or(OrderProgress::Waiting),
+            }
+        };
+        let store = StoreSign {
+            folder: shelf.folder,
+            orders: shelf.orders.iter().map(report).collect(),
+            ..StoreSign::default()
+        };
+        self.tell_agent(node, Input::Stored { service, store });
+    }
+
+    /// The whole list; what is not on it any more is given up.
+    pub(super) fn ordered(&mut self, node: u64, orders: Vec<CopyOrder>) {
+        let keys: BTreeSet<OrderKey> = orders.iter().map(key).collect();
+        let shelf = self.items.shelf(node);
+        shelf.orders = orders;
+        shelf.reports.retain(|key, _| keys.contains(key));
+    }
+
+    /// A process that is started anew knows its files and nothing else.
+    pub(super) fn forget_orders(&mut self, node: u64) {
+        let shelf = self.items.shelf(node);
+        shelf.orders.clear();
+        shelf.reports.clear();
+    }
+
+    /// A disk is replaced: what was on it is gone, and what only it had is lost.
+    pub(super) fn wipe_items(&mut self, node: u64) {
+        let folder = self.items.number();
+        let shelf = self.items.shelf(node);
+        (shelf.folder, shelf.files) = (folder, Files::default());
+        // A write is reported within the time in which a disk can be replaced.
+        for pending in &mut self.items.pending {
+            pending.report.holders.retain(|holder| holder.0 != node);
+        }
+        self.forget_orders(node);
+        let gone: Vec<ItemName> = self.written().into_iter().filter(|it| !self.exists(it)).map(|it| it.name).collect();
+        self.items.lost.extend(gone);
+    }
+
+    fn written(&self) -> Vec<Item> {
+        let all = self.ledger().into_iter().flat_map(Ledger::all_stored);
+        all.filter(|item| item.stage == Stage::Written).collect()
+    }
+
+    /// Whether anybody has the present data of an item.
+    fn exists(&self, item: &Item) -> bool {
+        let has = |shelf: &Shelf| shelf.has(&item.name, item.version) == item.checksum;
+        self.items.shelves.iter().any(has)
+    }
+
+    pub(super) fn items_go_on(&mut self) {
+        if self.items.service.is_none() {
+            return;
+        }
+        for node in self.node_ids() {
+            if self.holds(node) && self.dice.percent(30) {
+                self.carry_out_orders(node);
+            }
+        }
+        self.report_what_is_due();
+        if self.writing && self.dice.percent(15) {
+            self.write_item();
+        }
+        self.check_items();
+    }
+
+    fn carry_out_orders(&mut self, node: u64) {
+        let shelf = self.items.shelf(node);
+        let open = |order: &&CopyOrder| !shelf.reports.contains_key(&key(order));
+        let Some(order) = shelf.orders.iter().find(open).cloned() else {
+            return;
+        };
+        let progress = match order.kind {
+            OrderKind::Fetch => self.fetch(node, &order),
+            OrderKind::Drop => {
+                self.count("copy deleted");
+                let shelf = self.items.shelf(node);
+                shelf.let_go(&order.item, |version| version <= order.version);
+                let later = shelf.held(&order.item, order.version);
+                later.map_or(OrderProgress::Missing, OrderProgress::Held)
+            }
+            OrderKind::Verify => {
+                let held = self.items.shelf(node).held(&order.item, order.version);
+                held.map_or(OrderProgress::Missing, OrderProgress::Held)
+            }
+        };
+        self.items.shelf(node).reports.insert(key(&order), progress);
+        self.say_stored(node);
+    }
+
+    fn fetch(&mut self, node: u64, order: &CopyOrder) -> OrderProgress {
+        let Some(from) = order.from.as_ref().map(|from| from.node.0) else {
+            return OrderProgress::Failed("from nobody".to_owned());
+        };
+        let talk = self.net.talk(Place::Node(from), Place::Node(node));
+        if !talk || !self.holds(from) || self.dice.percent(5) {
+            self.count("fetch failed");
+            return OrderProgress::Failed("no answer".to_owned());
+        }
+        let found = self.items.shelf(from).has(&order.item, order.version);
+        let Some(sum) = found.filter(|_| found == order.checksum) else {
+            self.count("fetch failed");
+            return OrderProgress::Failed("it has other data".to_owned());
+        };
+        self.count("copy fetched");
+        let shelf = self.items.shelf(node);
+        shelf.keep(&order.item, order.version, sum, true);
+        shelf.let_go(&order.item, |version| version < order.version);
+        OrderProgress::Held(Held {
+            version: order.version,
+            checksum: Some(sum),
+            size: 1,
+        })
+    }
+
+    fn ask(&mut self, what: CopiesCommand) -> Option<Outcome> {
+        let leads = self.leader().is_some_and(|it| self.has_quorum(it));
+        let service = self.services[self.items.service?].clone();
+        leads.then(|| self.commit(Command::Copies { service, what }))
+    }
+
+    fn located(&self, item: &ItemName) -> Option<Located> {
+        let loads = BTreeMap::new();
+        let reader = Reader {
+            zone: None,
+            loads: &loads,
+        };
+        let located = self.ledger()?.locate(std::slice::from_ref(item), reader);
+        located.ok()?.pop()?.ok()
+    }
+
+    /// A client writes to the nodes that it was told of, and reports what it reached a moment later, or never.
+    fn write_item(&mut self) {
+        let number = self.dice.below(ITEMS);
+        let item = name(number);
+        let Some(located) = self.located(&item) else {
+            return self.place_item(item);
+        };
+        if self.dice.percent(3) {
+            return self.remove_item(item, located.version);
+        }
+        let sum = Checksum::new(&self.items.number().to_be_bytes()).expect("it is short");
+        let used = self.items.used.get(&item).copied().unwrap_or_default();
+        let version = located.version.max(used) + 1;
+        let mut holders = Vec::new();
+        for node in located.writable {
+            if !self.holds(node.0) || self.dice.percent(10) {
+                continue;
+            }
+            if !self.items.shelf(node.0).keep(&item, version, sum, false) {
+                self.items.used.insert(item, version);
+                return self.count("version taken");
+            }
+            holders.push(node);
+        }
+        let (late, report) = (self.dice.below(300), self.dice.percent(90));
+        if report {
+            let report = Reported {
+                item,
+                replaces: located.version,
+                version,
+                checksum: Some(sum),
+                size: 1,
+                holders,
+            };
+            let due = Moment(self.now.0 + late * late * 10);
+            self.items.pending.push(Pending { report, due });
+        }
+    }
+
+    fn place_item(&mut self, item: ItemName) {
+        let Some(ledger) = self.ledger() else { return };
+        let wanted = u8::try_from(ledger.policy().copies).expect("it is small");
+        let nodes = ledger.propose(&item, wanted, &BTreeSet::new());
+        let wanted = 0;
+        let placing = Placing {
+            item,
+            wanted,
+            nodes,
+        };
+        let _ = self.ask(CopiesCommand::Place(vec![placing]));
+    }
+
+    fn remove_item(&mut self, item: ItemName, version: u64) {
+        let removing = Removing {
+            item: item.clone(),
+            version,
+        };
+        let outcome = self.ask(CopiesCommand::Remove(vec![removing]));
+        if matches!(outcome, Some(Outcome::Answered { answers, .. }) if answers[0].is_ok()) {
+            self.items.acked.remove(&item);
+            self.items.lost.remove(&item);
+            self.count("item removed");
+        }
+    }
+
+    fn report_what_is_due(&mut self) {
+        let now = self.now;
+        let (due, later) = std::mem::take(&mut self.items.pending)
+            .into_iter()
+            .partition(|it| it.due <= now);
+        self.items.pending = later;
+        let due: Vec<Pending> = due;
+        for pending in due {
+            self.report_write(pending.report);
+        }
+    }
+
+    fn report_write(&mut self, report: Reported) {
+        let (item, version) = (report.item.clone(), report.version);
+        let (sum, holders) = (report.checksum, report.holders.clone());
+        let again = self.dice.percent(10).then(|| report.clone());
+        let outcome = self.ask(CopiesCommand::Report(vec![report]));
+        let Some(Outcome::Answered { answers, .. }) = outcome else {
+            return;
+        };
+        let Ok(accepted) = &answers[0] else {
+            let why = format!("{:?}", answers[0].as_ref().err());
+            let why: String = why.chars().take_while(|it| it.is_alphanumeric() || *it == '(').collect();
+            return self.count(&format!("write refused: {why}"));
+        };
+        if accepted.missing > 0 {
+            self.count("write missed a copy");
+        }
+        let sum = sum.expect("it was told");
+        let latest = self.items.acked.get(&item).map_or(0, |(latest, _)| *latest);
+        if version >= latest {
+            self.items.acked.insert(item.clone(), (version, sum));
+            self.items.lost.remove(&item);
+        }
+        for NodeId(node) in holders {
+            if self.dice.percent(80) {
+                self.items.shelf(node).let_go(&item, |it| it < version);
+            }
+        }
+        // The answer was lost: the same report again is harmless.
+        if let Some(report) = again {
+            let _ = self.ask(CopiesCommand::Report(vec![report]));
+        }
+    }
+
+    /// Whatever the ledger says is fresh is really there; an acknowledged version is never gone back behind, nor gone
+    /// while one of its disks is left.
+    fn check_items(&mut self) {
+        let Some(ledger) = self.ledger() else { return };
+        let mut found = Vec::new();
+        for item in ledger.all_stored() {
+            for (node, state) in &item.copies {
+                let shelf = &self.items.shelves[usize::try_from(node.0).expect("it is small") - 1];
+                let same_disk = ledger.store(*node).is_some_and(|it| it.folder() == shelf.folder);
+                let fresh = *state == CopyState::InSync;
+                let has = shelf.has(&item.name, item.version) == item.checksum;
+                if same_disk && fresh && !has {
+                    let has = shelf.files.get(&item.name);
+                    found.push(format!("{node} has {has:?} of {item:?}"));
+                }
+            }
+        }
+        for (name, (version, _)) in &self.items.acked {
+            let known = ledger.stored(name);
+            if known.as_ref().is_none_or(|item| item.version < *version) {
+                found.push(format!("{name} was acknowledged at {version}, and is {known:?}"));
+            }
+        }
+        for item in self.written() {
+            if !self.items.lost.contains(&item.name) && !self.exists(&item) {
+                found.push(format!("nobody has {item:?}"));
+            }
+        }
+        for what in found {
+            self.broken(&what);
+        }
+    }
+
+    /// Whether every item has all of its copies, none too many, and nothing of what was dropped is left; but for what
+    /// was lost with its disks.
+    pub fn items_are_whole(&self) -> bool {
+        let Some(ledger) = self.ledger() else {
+            return true;
+        };
+        let takers = ledger.stores().filter(|store| store.takes_copies()).count();
+        ledger.all_stored().all(|item| {
+            let wanted = usize::from(item.wanted).min(takers);
+            let fresh = |(_, state): &&(NodeId, CopyState)| *state == CopyState::InSync;
+            let fresh = item.copies.iter().filter(fresh).count();
+            match item.stage {
+                Stage::Written => {
+                    let whole = fresh == wanted && item.copies.len() == wanted;
+                    whole || self.items.lost.contains(&item.name)
+                }
+                Stage::Removed => false,
+                Stage::Vacant => true,
+            }
+        })
+    }
+
+    pub(super) fn items_picture(&self) -> String {
+        let Some(ledger) = self.ledger() else {
+            return String::new();
+        };
+        let items: Vec<Item> = ledger.all_stored().collect();
+        let stores: Vec<_> = ledger.stores().map(|it| (it.node(), it.is_lost(), it.is_draining(), it.folder())).collect();
+        let shelves: Vec<_> = self.items.shelves.iter().map(|it| (it.folder, &it.orders, &it.reports)).collect();
+        format!("items {items:#?}\nstores {stores:?}\nshelves {shelves:#?}\n")
+    }
+}
