@@ -1,8 +1,9 @@
 //! `drain`, `maintenance` and `activate`: nodes that are emptied, worked on, and taken into use again.
 
 mod emptying;
+pub(super) mod evacuation;
 
-use super::{Context, DoneShape, find_node};
+use super::{Context, DoneShape, copies::Step, find_node};
 use crate::{
     args,
     cluster::Cluster,
@@ -11,8 +12,10 @@ use crate::{
 };
 use clap::Args;
 use emptying::{Emptied, Left, MovedAway};
+use evacuation::Remaining;
 use serde::Serialize;
 use tenure_core::{Command, Done, Lifecycle, Node, NodeRef, Note, RecordKind, Revision, State};
+use tokio::time::Instant;
 
 /// A node, and why it is moved along its lifecycle.
 #[derive(Debug, Args)]
@@ -33,9 +36,13 @@ pub struct LifecycleArgs {
 pub struct DrainArgs {
     #[command(flatten)]
     of: LifecycleArgs,
-    /// Wait until it is primary of nothing, for at most --deadline; exit code 1 when it still is
+    /// Wait until it is primary of nothing and holds no copies of items, for at most --deadline; exit code 1
+    /// when it still is or does
     #[arg(long)]
     wait: bool,
+    /// Drain also where items cannot be given all of the copies that are wanted of them
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 /// What `drain` and `maintenance` print with `--json`.
@@ -47,6 +54,8 @@ struct LifecycleShape<'a> {
     moved: Vec<MovedAway>,
     /// What it is still primary of.
     left: Vec<Left>,
+    /// Items of which it still has copies.
+    copies: Vec<Remaining>,
 }
 
 pub(super) async fn activate(args: LifecycleArgs, context: &Context) -> Result<Exit, Failure> {
@@ -57,27 +66,38 @@ pub(super) async fn activate(args: LifecycleArgs, context: &Context) -> Result<E
 }
 
 pub(super) async fn drain(args: DrainArgs, context: &Context) -> Result<Exit, Failure> {
+    let until = Instant::now() + context.global.deadline;
     let cluster = context.cluster().await?;
     let node = read(&cluster, &args.of.node).await?;
     let before = emptying::held(&cluster, &node).await?;
+    let services = evacuation::services(&cluster, &node).await?;
     // Whoever only wants to wait is not refused because it is draining already.
     let goes_on = args.wait && args.of.expected.is_none() && node.lifecycle == Lifecycle::Draining;
     let done = if goes_on {
         unchanged(&node)
     } else {
-        send(&cluster, &node, Lifecycle::Draining, &args.of).await?
+        match begin_drain(&cluster, &node, &args.of, args.accept_loss).await {
+            Ok(done) => done,
+            Err(why) => {
+                let why = evacuation::explained(why, &cluster, &node, Step::Drain);
+                return Err(why.await);
+            }
+        }
     };
-    let emptied = if args.wait {
-        emptying::wait(&cluster, &node, before, context).await?
+    let (emptied, copies) = if args.wait {
+        let emptied = emptying::wait(&cluster, &node, before, context).await?;
+        let copies = evacuation::wait(&cluster, &node, &services, until, context).await?;
+        (emptied, copies)
     } else {
-        emptying::look(&cluster, &node, before).await?
+        let emptied = emptying::look(&cluster, &node, before).await?;
+        (emptied, evacuation::look(&cluster, &node, &services).await?)
     };
     let what = format!("node {} is draining", node.name);
-    let exit = match emptied.is_empty() || !args.wait {
+    let exit = match (emptied.is_empty() && copies.is_empty()) || !args.wait {
         true => Exit::Ok,
         false => Exit::Warning,
     };
-    tell(&what, done, emptied, context)?;
+    tell(&what, done, emptied, copies, context)?;
     Ok(exit)
 }
 
@@ -101,13 +121,13 @@ pub(super) async fn maintenance(args: LifecycleArgs, context: &Context) -> Resul
             "node {} is draining and not under maintenance, because it still is primary of something",
             node.name
         );
-        tell(&what, unchanged(&node), emptied, context)?;
+        tell(&what, unchanged(&node), emptied, vec![], context)?;
         return Ok(Exit::Warning);
     }
     let args = LifecycleArgs { expected, ..args };
     let done = send(&cluster, &node, Lifecycle::Maintenance, &args).await?;
     let what = format!("node {} is under maintenance", node.name);
-    tell(&what, done, emptied, context)?;
+    tell(&what, done, emptied, vec![], context)?;
     Ok(Exit::Ok)
 }
 
@@ -129,17 +149,42 @@ async fn send(
     to: Lifecycle,
     args: &LifecycleArgs,
 ) -> Result<Done, Failure> {
+    set(cluster, node, to, args, false).await
+}
+
+pub(super) async fn begin_drain(
+    cluster: &Cluster,
+    node: &Node,
+    args: &LifecycleArgs,
+    accept_loss: bool,
+) -> Result<Done, Failure> {
+    set(cluster, node, Lifecycle::Draining, args, accept_loss).await
+}
+
+async fn set(
+    cluster: &Cluster,
+    node: &Node,
+    to: Lifecycle,
+    args: &LifecycleArgs,
+    accept_loss: bool,
+) -> Result<Done, Failure> {
     let command = Command::SetLifecycle {
         node: NodeRef::Id(node.id),
         expected: args.expected.map_or(node.modified, Revision),
         to,
         reason: args.reason.clone(),
-        accept_loss: false,
+        accept_loss,
     };
     cluster.execute(command).await
 }
 
-fn tell(what: &str, done: Done, emptied: Emptied, context: &Context) -> Result<(), Failure> {
+fn tell(
+    what: &str,
+    done: Done,
+    emptied: Emptied,
+    copies: Vec<Remaining>,
+    context: &Context,
+) -> Result<(), Failure> {
     let shape = LifecycleShape {
         done: DoneShape {
             what,
@@ -147,6 +192,7 @@ fn tell(what: &str, done: Done, emptied: Emptied, context: &Context) -> Result<(
         },
         moved: emptied.moved,
         left: emptied.left,
+        copies,
     };
     context.out.show(&shape, || text(&shape, done.revision))
 }
@@ -155,7 +201,8 @@ fn tell(what: &str, done: Done, emptied: Emptied, context: &Context) -> Result<(
 fn text(shape: &LifecycleShape<'_>, revision: Revision) -> String {
     let heading = format!("{} (revision {revision})", shape.done.what);
     let left = shape.left.iter().map(ToString::to_string);
-    let lines = std::iter::once(heading).chain(left);
+    let copies = shape.copies.iter().map(ToString::to_string);
+    let lines = std::iter::once(heading).chain(left).chain(copies);
     lines
         .map(|line| escape(&line))
         .collect::<Vec<_>>()
@@ -194,6 +241,7 @@ mod tests {
             },
             moved: emptied.moved,
             left: emptied.left,
+            copies: vec![],
         };
         let wanted = "\
 node db-1 is draining (revision 88)
@@ -201,7 +249,9 @@ mysql-server: still primary here; held: no candidate: db-3: it is not in sync ye
 queue: still primary here";
         assert_eq!(text(&shape, done.revision), wanted);
         let json = serde_json::to_value(&shape).unwrap();
-        let known = ["what", "revision", "node", "epoch", "moved", "left"];
+        let known = [
+            "what", "revision", "node", "epoch", "moved", "left", "copies",
+        ];
         assert!(known.iter().all(|key| json.get(key).is_some()), "{json}");
         assert_eq!(json["left"][0]["hold"]["code"], 7);
     }

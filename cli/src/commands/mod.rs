@@ -4,6 +4,7 @@ mod ack;
 mod agent;
 mod automation;
 mod completion;
+mod copies;
 mod daemon;
 mod explain;
 mod history;
@@ -13,6 +14,7 @@ mod lifecycle;
 mod move_primary;
 mod node;
 mod node_change;
+mod node_remove;
 mod pause;
 mod pin;
 mod policy;
@@ -77,13 +79,15 @@ pub enum Command {
     Receipts(receipts::ReceiptsArgs),
     /// Take note of a failover: automatic ones of the service are allowed again
     Ack(ack::AckArgs),
-    /// Have a node's primaries moved elsewhere; it keeps serving as replica and peer
+    /// Have a node's primaries and copies moved elsewhere; it keeps serving as replica and peer
     #[command(after_help = "\
 What it is primary of is handed over by switchover, without losing a write. With --wait each move is told,
-and why what does not move is held.
+and why what does not move is held. Copies of items that it holds are made elsewhere before they go; it is
+refused when too few nodes are left for that, and the items are named.
 
 Example:
-  tenure drain db-1 --wait --deadline 2m --reason 'new disks'")]
+  tenure drain db-1 --wait --deadline 2m --reason 'new disks'
+  tenure drain storage-1 --wait --deadline 1h")]
     Drain(lifecycle::DrainArgs),
     /// Empty a node and mark it as worked on: it is given nothing, and its silence alarms nobody
     #[command(after_help = "\
@@ -116,6 +120,9 @@ Example:
     /// Instances: one service on one node
     #[command(subcommand)]
     Instance(instance::InstanceCommand),
+    /// Items of which each is kept on several nodes: where they are, and what lacks copies
+    #[command(subcommand)]
+    Copies(copies::CopiesCommand),
     /// Pins: an operator's word on a node, which no decision goes against
     #[command(subcommand)]
     Pin(pin::PinCommand),
@@ -216,6 +223,7 @@ pub async fn run(command: Command, global: Global) -> Result<Exit, Failure> {
         Command::Node(command) => node::run(command, &context).await,
         Command::Service(command) => service::run(command, &context).await,
         Command::Instance(command) => instance::run(command, &context).await,
+        Command::Copies(command) => copies::run(command, &context).await,
         Command::Pin(command) => pin::run(command, &context).await,
         Command::History(args) => history::run(args, &context).await,
         Command::Settings(command) => settings::run(command, &context).await,

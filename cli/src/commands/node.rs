@@ -3,7 +3,7 @@
 use super::{
     Context, find_node,
     lifecycle::{self, DrainArgs, LifecycleArgs},
-    node_change,
+    node_change, node_remove,
 };
 use crate::{
     args,
@@ -39,9 +39,16 @@ pub enum NodeCommand {
     /// Change a node's zone, labels or weight
     #[command(after_help = "Example:\n  tenure node update db-4 --weight 50")]
     Update(node_change::UpdateArgs),
-    /// Remove a node without instances for good; its number is never used again
-    #[command(after_help = "Example:\n  tenure node remove db-4 --reason sold")]
-    Remove(LifecycleArgs),
+    /// Remove a node for good; its number is never used again
+    #[command(after_help = "\
+Copies of items that it holds are first made elsewhere, for at most --deadline; when that does not succeed it
+stays draining, and the exit code is 1. Other instances have to be removed before. It is refused when items
+would be left with too few copies; they are named.
+
+Example:
+  tenure node remove db-4 --reason sold
+  tenure node remove storage-4 --deadline 1h")]
+    Remove(node_remove::RemoveArgs),
     /// Let a node take roles; the same as `tenure activate`
     #[command(after_help = "Example:\n  tenure node activate db-4")]
     Activate(LifecycleArgs),
@@ -85,7 +92,7 @@ pub(super) async fn run(command: NodeCommand, context: &Context) -> Result<Exit,
         NodeCommand::Show { node } => show(&node, context).await,
         NodeCommand::Add(args) => add(args, context).await,
         NodeCommand::Update(args) => node_change::update(args, context).await,
-        NodeCommand::Remove(args) => node_change::remove(args, context).await,
+        NodeCommand::Remove(args) => node_remove::run(args, context).await,
         NodeCommand::Activate(args) => lifecycle::activate(args, context).await,
         NodeCommand::Drain(args) => lifecycle::drain(args, context).await,
         NodeCommand::Maintenance(args) => lifecycle::maintenance(args, context).await,

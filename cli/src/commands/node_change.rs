@@ -1,6 +1,6 @@
 //! Changes of a node that rest on the record as it was read.
 
-use super::{Context, find_node, lifecycle::LifecycleArgs};
+use super::{Context, find_node};
 use crate::{
     args,
     exit::{Exit, Failure},
@@ -52,17 +52,4 @@ pub(super) async fn update(args: UpdateArgs, context: &Context) -> Result<Exit, 
     };
     let done = cluster.execute(command).await?;
     context.done(&format!("node {} updated", now.name), done)
-}
-
-pub(super) async fn remove(args: LifecycleArgs, context: &Context) -> Result<Exit, Failure> {
-    let cluster = context.cluster().await?;
-    let state = cluster.state(&[RecordKind::Node], &[]).await?;
-    let now = find_node(&state, &args.node)?;
-    let command = Command::RemoveNode {
-        node: NodeRef::Id(now.id),
-        expected: args.expected.map_or(now.modified, Revision),
-        reason: args.reason,
-    };
-    let done = cluster.execute(command).await?;
-    context.done(&format!("node {} removed", now.name), done)
 }

@@ -63,6 +63,12 @@ pub struct PolicyArgs {
     /// copies: whether the copies of an item go to different zones
     #[arg(long, value_name = "BOOL")]
     spread_zones: Option<bool>,
+    /// copies: milliseconds that a lost node is waited for before its copies are replaced
+    #[arg(long, value_name = "MS")]
+    repair_grace_ms: Option<u64>,
+    /// copies: transfers that a node sends at a time, and as many that it receives
+    #[arg(long, value_name = "N")]
+    transfers_per_node: Option<u32>,
 }
 
 impl PolicyArgs {
@@ -86,7 +92,8 @@ impl PolicyArgs {
                 copies: self.copies.unwrap_or(now.copies),
                 write_min: self.write_min.unwrap_or(now.write_min),
                 spread_zones: self.spread_zones.unwrap_or(now.spread_zones),
-                ..now
+                repair_grace_ms: self.repair_grace_ms.map_or(now.repair_grace_ms, Millis),
+                transfers_per_node: self.transfers_per_node.unwrap_or(now.transfers_per_node),
             }),
         };
         policy.validate().map_err(Failure::invalid)?;
@@ -125,6 +132,16 @@ impl PolicyArgs {
             (Kind::Copies, "--copies", self.copies.is_some()),
             (Kind::Copies, "--write-min", self.write_min.is_some()),
             (Kind::Copies, "--spread-zones", self.spread_zones.is_some()),
+            (
+                Kind::Copies,
+                "--repair-grace-ms",
+                self.repair_grace_ms.is_some(),
+            ),
+            (
+                Kind::Copies,
+                "--transfers-per-node",
+                self.transfers_per_node.is_some(),
+            ),
         ];
         match given.iter().find(|(of, _, given)| *given && *of != kind) {
             None => Ok(()),

@@ -188,8 +188,8 @@ fn wording(policy: &Policy) -> String {
         ),
         Policy::Peers(p) => format!("healthy_min {}", p.healthy_min),
         Policy::Copies(p) => format!(
-            "copies {}, write_min {}, spread_zones {}",
-            p.copies, p.write_min, p.spread_zones
+            "copies {}, write_min {}, spread_zones {}, repair_grace_ms {}, transfers_per_node {}",
+            p.copies, p.write_min, p.spread_zones, p.repair_grace_ms.0, p.transfers_per_node
         ),
     }
 }

@@ -1,11 +1,14 @@
 //! What is printed: tables for people, JSON for programs. Nothing else in this crate writes to the
 //! terminal, so that nothing from the cluster reaches it unescaped.
 
+pub mod amount;
+mod bar;
 mod escape;
 mod screen;
 pub mod shape;
 mod table;
 
+pub use bar::Bar;
 pub use escape::escape;
 pub use screen::{Line, Look, Screen};
 pub use table::Grid;

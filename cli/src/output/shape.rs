@@ -1,10 +1,12 @@
 //! The shapes that `--json` prints. Programs read them: a field may be added, but none is renamed,
 //! removed or given another meaning. A value that is not there is `null`, never left out.
 
+mod copies;
 mod instance;
 mod operate;
 mod receipt;
 
+pub use copies::{CopiesOf, DryRun, InTheWay, Item, Verify, holder_name};
 pub use instance::{Assigned, Instance, Position};
 pub use operate::{Automation, Explanation, Forecast, Hold, Moved, Pause};
 pub use receipt::Receipt;
@@ -99,6 +101,10 @@ pub enum Policy {
         write_min: u32,
         /// Whether copies go to different zones.
         spread_zones: bool,
+        /// Milliseconds that a lost node is waited for.
+        repair_grace_ms: u64,
+        /// Transfers that a node sends at a time, and as many that it receives.
+        transfers_per_node: u32,
     },
 }
 
@@ -126,6 +132,8 @@ impl From<core::Policy> for Policy {
                 copies: p.copies,
                 write_min: p.write_min,
                 spread_zones: p.spread_zones,
+                repair_grace_ms: p.repair_grace_ms.0,
+                transfers_per_node: p.transfers_per_node,
             },
         }
     }

@@ -20,7 +20,16 @@ const POLICY_KEYS: &[(Kind, &[&str])] = &[
         ],
     ),
     (Kind::Peers, &["healthy_min"]),
-    (Kind::Copies, &["copies", "write_min", "spread_zones"]),
+    (
+        Kind::Copies,
+        &[
+            "copies",
+            "write_min",
+            "spread_zones",
+            "repair_grace_ms",
+            "transfers_per_node",
+        ],
+    ),
 ];
 
 pub(super) fn policy(place: &Place<'_>, table: &Table) -> Result<Policy, TopologyError> {
@@ -46,8 +55,7 @@ pub(super) fn policy(place: &Place<'_>, table: &Table) -> Result<Policy, Topolog
                 .unwrap_or(default.spread_zones),
             repair_grace_ms: number("repair_grace_ms")?
                 .map_or(default.repair_grace_ms, |ms| Millis(ms.into())),
-            transfers_per_node: number("transfers_per_node")?
-                .unwrap_or(default.transfers_per_node),
+            transfers_per_node: number("transfers_per_node")?.unwrap_or(default.transfers_per_node),
         }),
     };
     match policy.validate() {

@@ -91,22 +91,13 @@ async fn find(client: &Client, options: &HolderOptions) -> Result<Option<Node>, 
     };
     let discovery = client.discovery();
     let listed = discovery.list(&filter, Consistency::Linearizable).await?;
-    let node = listed.records.into_iter().find_map(|record| match record {
-        Record::Node(node) if node.is_present() && node.name == options.node => {
-            Some(node.as_ref().clone())
+    let node = listed.records.into_iter().find_map(|record| {
+        if let Record::Node(node) = record {
+            let named = node.is_present() && node.name == options.node;
+            named.then(|| node.as_ref().clone())
+        } else {
+            None
         }
-        Record::Node(_)
-        | Record::Settings(_)
-        | Record::Server(_)
-        | Record::Service(_)
-        | Record::Assignment(_)
-        | Record::Instance(_)
-        | Record::Pin(_)
-        | Record::History(_)
-        | Record::Client(_)
-        | Record::Automation(_)
-        | Record::Pause(_)
-        | Record::Receipt(_) => None,
     });
     Ok(node)
 }
