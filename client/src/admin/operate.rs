@@ -168,7 +168,10 @@ impl Admin {
             | Record::History(_)
             | Record::Client(_)
             | Record::Pause(_)
-            | Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => None,
+            | Record::Receipt(_)
+            | Record::Store(_)
+            | Record::Rebalance(_)
+            | Record::Item(_) => None,
         });
         Ok(set.unwrap_or_default())
     }
@@ -208,7 +211,10 @@ impl Admin {
             | Record::History(_)
             | Record::Client(_)
             | Record::Automation(_)
-            | Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => None,
+            | Record::Receipt(_)
+            | Record::Store(_)
+            | Record::Rebalance(_)
+            | Record::Item(_) => None,
         };
         Ok(records.into_iter().filter_map(pause).collect())
     }

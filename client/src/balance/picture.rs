@@ -59,7 +59,10 @@ impl Picture {
             | Record::Client(_)
             | Record::Automation(_)
             | Record::Pause(_)
-            | Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => {}
+            | Record::Receipt(_)
+            | Record::Store(_)
+            | Record::Rebalance(_)
+            | Record::Item(_) => {}
         }
     }
 

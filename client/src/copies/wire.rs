@@ -61,6 +61,7 @@ fn copy(wire: v1::item::Copy) -> Result<CopyOf, Error> {
         Ok(v1::CopyState::Syncing) => CopyState::Syncing,
         Ok(v1::CopyState::Stale) => CopyState::Stale,
         Ok(v1::CopyState::Leaving) => CopyState::Leaving,
+        Ok(v1::CopyState::Dropping) => CopyState::Dropping,
         Ok(v1::CopyState::Unspecified) | Err(_) => {
             let number = wire.state;
             return Err(Error::unreadable(format!(

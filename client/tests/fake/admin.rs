@@ -85,7 +85,9 @@ impl Server {
 impl Admin for Server {
     async fn execute(&self, request: Request<v1::ExecuteRequest>) -> Answer<v1::ExecuteResponse> {
         match self.meet(request.into_inner())? {
-            Then::Answer(Outcome::Answered { .. }) => Err(Status::internal("no answer to this call")),
+            Then::Answer(Outcome::Answered { .. }) => {
+                Err(Status::internal("no answer to this call"))
+            }
             Then::Answer(Outcome::Done(done)) => Ok(Response::new(Done::into(done))),
             Then::Answer(Outcome::Rejected(reject)) => Err(refusal::status(
                 Code::FailedPrecondition,

@@ -27,7 +27,7 @@ pub struct Item {
     copies: Vec<Copy>,
 }
 
-/// One copy: `state` is `in sync`, `syncing`, `stale` or `leaving`.
+/// One copy: `state` is `in sync`, `syncing`, `stale`, `leaving` or `dropping`.
 #[derive(Debug, Serialize)]
 struct Copy {
     node: String,
