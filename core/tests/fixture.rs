@@ -39,6 +39,7 @@ impl World {
         let shown = format!("{command:?}");
         match self.apply(command).outcome {
             Outcome::Done(done) => done.created,
+            Outcome::Answered { .. } => None,
             Outcome::Rejected(reject) => panic!("{shown}: {reject}"),
         }
     }
@@ -46,7 +47,7 @@ impl World {
     pub fn must_reject(&mut self, command: Command) -> Reject {
         let shown = format!("{command:?}");
         match self.apply(command).outcome {
-            Outcome::Done(done) => panic!("{shown}: {done:?}"),
+            other @ (Outcome::Done(_) | Outcome::Answered { .. }) => panic!("{shown}: {other:?}"),
             Outcome::Rejected(reject) => reject,
         }
     }

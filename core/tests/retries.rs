@@ -17,7 +17,9 @@ fn request(client: ClientId, sequence: u64, first_incomplete: u64) -> Option<Req
 fn rejected(outcome: Outcome) -> Reject {
     match outcome {
         Outcome::Rejected(reject) => reject,
-        Outcome::Done(done) => panic!("was carried out: {done:?}"),
+        other @ (Outcome::Done(_) | Outcome::Answered { .. }) => {
+            panic!("was carried out: {other:?}")
+        }
     }
 }
 

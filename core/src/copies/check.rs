@@ -44,7 +44,7 @@ fn items(ledger: &Ledger, found: &mut Found) {
             format!("{slot}: {} of {}", row.cells().len(), row.wanted)
         });
         let fresh = row.cells().iter().any(|cell| cell.is_fresh());
-        let stands = row.version > 0 || row.stage == Stage::Vacant;
+        let stands = row.version > 0 || row.stage != Stage::Written;
         found.check(5, stands && (row.is_written() || !fresh), || {
             format!("{slot} is {:?} and has a fresh copy: {fresh}", row.stage)
         });

@@ -51,9 +51,7 @@ pub fn rebalance(
         }
         let has = |node: NodeId| {
             let number = ledger.stores.number(node).ok();
-            number
-                .and_then(|number| row.cell(number))
-                .is_some_and(|cell| !cell.is_dropping())
+            number.is_some_and(|number| row.cell(number).is_some())
         };
         let may = |node| has(node) || Planner::has_room(views, node, row.size);
         let key = placement::key_of(row.name());

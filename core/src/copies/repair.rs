@@ -256,6 +256,7 @@ impl<'a> Planner<'a> {
                 continue;
             };
             if cell.is_dropping() {
+                barred.push(store.node);
                 continue;
             }
             match (store.counts(), cell.is_fresh()) {

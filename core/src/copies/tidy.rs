@@ -11,6 +11,8 @@ impl Planner<'_> {
             return;
         };
         let key = placement::key_of(row.name());
+        // Nothing goes of an item that lacks copies; what was let go of it before may be deleted.
+        let lacks = ledger.tally(row).missing > 0;
         let (mut counted, mut unfinished) = (Vec::new(), Vec::new());
         for cell in row.cells() {
             let Some(store) = ledger.stores.get(cell.store()).filter(|store| !store.lost) else {
@@ -21,13 +23,16 @@ impl Planner<'_> {
                 self.plan.delete.push(Assign { item, to });
                 continue;
             }
+            if lacks {
+                continue;
+            }
             match (store.draining, cell.is_fresh()) {
                 (true, _) => self.plan.drop.push(Assign { item, to }),
                 (false, true) => counted.push(to),
                 (false, false) => unfinished.push(to),
             }
         }
-        if !row.is_written() {
+        if lacks || !row.is_written() {
             return;
         }
         if counted.len() > usize::from(row.wanted) {

@@ -277,7 +277,7 @@ impl Ledger {
     pub fn assign(&mut self, item: &ItemName, node: NodeId) -> Result<(), Refusal> {
         let (slot, row) = self.row(item)?;
         let number = self.taker(node)?;
-        if row.cell(number).is_some_and(|cell| !cell.is_dropping()) {
+        if row.cell(number).is_some() {
             let item = item.clone();
             return Err(Refusal::AlreadyACopy { item, node });
         }

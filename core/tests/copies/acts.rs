@@ -20,7 +20,9 @@ impl World {
         };
         let known = self.ledger.item(id).unwrap();
         let miss = self.dice.below(40);
-        let reached = known.copies.iter().map(|(node, _)| *node);
+        let kept = known.copies.iter();
+        let kept = kept.filter(|(_, state)| *state != CopyState::Dropping);
+        let reached = kept.map(|(node, _)| *node);
         let holders: Vec<NodeId> = reached
             .filter(|node| !self.lost.contains_key(node) && !self.dice.percent(miss))
             .collect();
@@ -77,7 +79,7 @@ impl World {
             item,
             node,
             version,
-            checksum,
+            found: Some(checksum),
         };
         let answers = self
             .step(true, "verify", |ledger| ledger.verify(&[checked]))
@@ -169,10 +171,20 @@ impl World {
             let item = self.name_of(gone.item).unwrap();
             let dropped = self.step(false, "drop", |ledger| ledger.drop_copy(&item, gone.to));
             assert!(dropped.is_ok(), "{dropped:?}");
-            self.disks.remove(&(gone.to, item));
             self.transfers
                 .retain(|transfer| (transfer.item, transfer.to) != (gone.item, gone.to));
             self.attempts.ended(gone.item, gone.to);
+            counts.see("let go");
+        }
+        for gone in &plan.delete {
+            // The node may not get to it before the next plan.
+            if self.dice.percent(30) {
+                continue;
+            }
+            let item = self.name_of(gone.item).unwrap();
+            self.disks.remove(&(gone.to, item.clone()));
+            let dropped = self.step(false, "dropped", |ledger| ledger.dropped(&item, gone.to));
+            assert!(dropped.is_ok(), "{dropped:?}");
             counts.see("dropped");
         }
         assert!(self.attempts.running() <= self.limits.cluster as usize);

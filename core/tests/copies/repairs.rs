@@ -71,6 +71,7 @@ pub(super) fn carry_out(ledger: &mut Ledger, plan: &Plan) {
     for gone in &plan.drop {
         let item = ledger.item(gone.item).unwrap().name;
         ledger.drop_copy(&item, gone.to).unwrap();
+        ledger.dropped(&item, gone.to).unwrap();
     }
 }
 

@@ -242,7 +242,6 @@ fn placing_is_checked_and_may_be_repeated() {
                 need: 2,
             },
         ),
-        (0, nodes([]), Refusal::BadWanted(0)),
         (17, nodes([1, 2, 3]), Refusal::BadWanted(17)),
     ];
     for (wanted, on, refusal) in table {
@@ -281,7 +280,7 @@ fn verification_marks_what_differs() {
         item: name("a"),
         node: NodeId(node),
         version,
-        checksum,
+        found: Some(checksum),
     };
     let batch = [
         read(1, 1, sum(1)),
@@ -317,6 +316,7 @@ fn the_last_copy_that_might_be_saved_is_kept_although_it_is_stale() {
     assert!(report(&mut ledger, wrote("a", 1, &nodes([1, 2]))).is_ok());
     ledger.lose(NodeId(1)).unwrap();
     assert_eq!(ledger.drop_copy(&name("a"), NodeId(3)), Ok(()));
+    ledger.dropped(&name("a"), NodeId(3)).unwrap();
     ledger.assign(&name("a"), NodeId(3)).unwrap();
     ledger.lose(NodeId(2)).unwrap();
     let needed = Refusal::CopyNeeded {

@@ -55,6 +55,7 @@ impl Counts {
                 self.add_if(late, "a batch rolled back after its first command");
                 return;
             }
+            Outcome::Answered { .. } => {}
             Outcome::Done(_) if applied.events.is_empty() => {
                 let hidden = applied.hidden.iter();
                 let only_clients = hidden.filter(|key| !matches!(key, Key::Client(_))).count() == 0;

@@ -160,7 +160,7 @@ impl Walk {
         assert_eq!(self.state.revision(), revision, "{}", self.label);
         let code = match &again {
             Outcome::Rejected(reject) => Some(reject.code),
-            Outcome::Done(_) => None,
+            Outcome::Done(_) | Outcome::Answered { .. } => None,
         };
         match known {
             None => assert_eq!(code, Some(RejectCode::UnknownClient), "{}", self.label),

@@ -182,6 +182,7 @@ mod tests {
         };
         match state.apply(state.applied().next(), &envelope).outcome {
             Outcome::Done(done) => done.created,
+            Outcome::Answered { .. } => None,
             Outcome::Rejected(reject) => panic!("{reject}"),
         }
     }

@@ -20,12 +20,24 @@ pub fn tenure() -> Result<PathBuf, ClusterError> {
     }
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
-        .get_or_init(build)
+        .get_or_init(|| build("tenure"))
         .clone()
         .map_err(ClusterError::Program)
 }
 
-fn build() -> Result<PathBuf, String> {
+/// The program `blobstore` of the profile that this test was built with, as for [`tenure`].
+///
+/// # Errors
+/// When it cannot be built; the message holds what the compiler said.
+pub fn blobstore() -> Result<PathBuf, ClusterError> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("blobstore"))
+        .clone()
+        .map_err(ClusterError::Program)
+}
+
+fn build(name: &str) -> Result<PathBuf, String> {
     let folder = profile_folder()?;
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -40,7 +52,7 @@ fn build() -> Result<PathBuf, String> {
         "--quiet",
         "--workspace",
         "--bin",
-        "tenure",
+        name,
     ]);
     command.args(["--profile", profile]);
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -52,20 +64,20 @@ fn build() -> Result<PathBuf, String> {
     }
     let output = command
         .output()
-        .map_err(|error| format!("cannot run cargo to build the program tenure: {error}"))?;
+        .map_err(|error| format!("cannot run cargo to build the program {name}: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!(
-            "the program tenure does not build ({}):\n{said}",
+            "the program {name} does not build ({}):\n{said}",
             output.status
         ));
     }
-    let program = folder.join("tenure");
+    let program = folder.join(name);
     if program.is_file() {
         Ok(program)
     } else {
         Err(format!(
-            "cargo built tenure, but not at {}; set CARGO_TARGET_DIR as it was when this test was built",
+            "cargo built {name}, but not at {}; set CARGO_TARGET_DIR as it was when this test was built",
             program.display()
         ))
     }

@@ -204,6 +204,6 @@ impl World {
             }
             text += &format!("{:#?}\n", self.explain_of(name));
         }
-        text
+        text + &self.items_picture()
     }
 }

@@ -17,6 +17,7 @@ impl World {
                 self.write(service);
             }
         }
+        self.items_go_on();
         self.later(super::DATA, Event::Data);
     }
 

@@ -57,6 +57,7 @@ impl World {
         for store in self.node_mut(node).stores.iter_mut().flatten() {
             store.wipe();
         }
+        self.wipe_items(node);
     }
 
     /// Unless its machine is off.
@@ -136,6 +137,7 @@ impl World {
                 let service = self.services[service].clone();
                 self.tell_agent(node, Input::Observed { service, seen });
             }
+            self.say_stored(node);
         }
         if again {
             let look = Event::Observe {

@@ -1,12 +1,12 @@
 //! Items and their copies in the model: clients write to nodes and report what they reached, nodes do what they are
 //! ordered, and what the ledger says is compared with what is really there.
 
-use super::{Event, Place, World};
+use super::{Place, World};
 use crate::failover::store::Process;
 use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::{
     Command, CopyOrder, Held, Moment, NodeId, OrderKind, OrderProgress, OrderReport, Outcome,
-    Policy, ServiceName, StoreSign,
+    StoreSign,
     agent::Input,
     copies::{
         Checksum, CopiesCommand, CopyState, Item, ItemName, Ledger, Located, Placing, Reader,
@@ -56,9 +56,8 @@ pub struct Items {
 }
 
 impl Items {
-    pub fn set_up(&mut self, services: &[(ServiceName, Policy)], nodes: usize) {
-        let of_copies = |(_, policy): &(ServiceName, Policy)| matches!(policy, Policy::Copies(_));
-        self.service = services.iter().position(of_copies);
+    pub fn set_up(&mut self, service: usize, nodes: usize) {
+        self.service = Some(service);
         for _ in 0..nodes {
             let folder = self.number();
             self.shelves.push(Shelf {

@@ -163,7 +163,7 @@ impl World {
             return;
         }
         let verdict = match outcome {
-            Outcome::Done(_) => String::new(),
+            Outcome::Done(_) | Outcome::Answered { .. } => String::new(),
             Outcome::Rejected(reject) => format!("REJECTED {reject} "),
         };
         let what = format!("{verdict}{command:?}");

@@ -6,6 +6,7 @@ mod checks;
 mod data;
 mod drivers;
 mod elections;
+mod items;
 mod log;
 mod network;
 mod nodes;
@@ -19,6 +20,7 @@ pub use setup::{Setup, policy, service};
 
 use crate::walk::dice::Dice;
 use checks::Checks;
+use items::Items;
 use log::Log;
 use network::Network;
 use nodes::Node;
@@ -72,6 +74,8 @@ pub struct World {
     queue: Queue,
     log: Log,
     pub checks: Checks,
+    /// Items of a service that stores copies of them.
+    pub items: Items,
     session: u64,
     ask: u64,
     next_write: u64,
@@ -103,6 +107,7 @@ impl World {
             queue: Queue::default(),
             log: Log::default(),
             checks: Checks::default(),
+            items: Items::default(),
             session: 0,
             ask: 0,
             next_write: 1,

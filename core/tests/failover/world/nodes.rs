@@ -219,6 +219,8 @@ impl World {
                     self.hop(Place::Node(id), Place::Server(server), event);
                 }
             }
+            // The world has no services of the kind that stores copies.
+            Output::Orders { orders, .. } => self.ordered(id, orders),
             Output::Act {
                 service,
                 action,

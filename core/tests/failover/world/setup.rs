@@ -78,6 +78,7 @@ impl Setup {
 impl World {
     pub(super) fn set_up(&mut self, setup: &Setup) {
         self.must(Command::RaiseFeatureLevel { from: 1, to: 2 });
+        self.must(Command::RaiseFeatureLevel { from: 2, to: 3 });
         self.must(Command::SetAutomation {
             expected: Revision(0),
             automation: setup.automation,
@@ -104,6 +105,9 @@ impl World {
             self.place(index, name, policy, nodes);
             if setup.assigned && matches!(policy, Policy::Primary(_)) {
                 self.assign(name, nodes[0].0);
+            }
+            if matches!(policy, Policy::Copies(_)) {
+                self.items.set_up(index, self.nodes.len());
             }
         }
     }
