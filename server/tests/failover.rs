@@ -60,7 +60,7 @@ async fn commit(cluster: &Cluster, command: Command) {
     eventually("a command is committed", || async {
         let leader = cluster.consensus(cluster.leader().await);
         match leader.propose(payload(command.clone())).await {
-            Ok(Outcome::Done(_)) => Some(()),
+            Ok(Outcome::Done(_) | Outcome::Answered { .. }) => Some(()),
             Ok(Outcome::Rejected(reject)) => {
                 assert_eq!(reject.code, RejectCode::AlreadyExists, "{reject}");
                 Some(())

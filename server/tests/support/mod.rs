@@ -16,6 +16,7 @@ use tenure_storage::types::Payload;
 
 pub mod member;
 pub mod obedient;
+pub mod site;
 
 /// How long a condition may take on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(30);
@@ -149,7 +150,7 @@ impl Cluster {
             let leader = self.leader().await;
             let proposed = self.consensus(leader).propose(add_node(name)).await;
             match proposed {
-                Ok(Outcome::Done(_)) => Some(()),
+                Ok(Outcome::Done(_) | Outcome::Answered { .. }) => Some(()),
                 // An attempt before this one was committed.
                 Ok(Outcome::Rejected(reject)) => {
                     assert!(reject.to_string().contains(name), "{reject}");

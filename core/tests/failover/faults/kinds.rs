@@ -5,7 +5,9 @@ use crate::failover::{
     store::Process,
     world::{Place, Weather, World},
 };
-use tenure_core::{Command, Lifecycle, Millis, NodeId, NodeRef, Note, PinKind, agent::Input};
+use tenure_core::{
+    Command, Lifecycle, Millis, NodeId, NodeRef, Note, PinKind, agent::Input, copies::RebalanceStep,
+};
 
 type Fault = fn(&mut World, u64, u64);
 /// How likely it is, its name, and what it does to which node or server.
@@ -130,6 +132,22 @@ pub const FAULTS: &[FaultKind] = &[
             world.failover(None, true, false);
         }
     }),
+    (3, "holder killed", |world, node, _| {
+        world.kill_holder(node);
+    }),
+    (5, "holders back", |world, _, _| holders_back(world)),
+    (3, "rebalance", |world, _, _| {
+        let steps = [
+            RebalanceStep::Start,
+            RebalanceStep::Start,
+            RebalanceStep::Pause,
+            RebalanceStep::Resume,
+            RebalanceStep::Stop,
+        ];
+        let step = world.dice.pick(steps).expect("some");
+        world.rebalance(step);
+    }),
+    (2, "store emptied", |world, node, _| world.empty_store(node)),
     (2, "fence vouched for", |world, _, _| {
         // Truly: it is off.
         let node = world.primary();
@@ -233,6 +251,12 @@ fn start_agent(world: &mut World, node: u64) {
     }
 }
 
+fn holders_back(world: &mut World) {
+    for node in world.node_ids() {
+        world.start_holder(node);
+    }
+}
+
 fn servers_back(world: &mut World) {
     for server in 1..=3 {
         if !world.server(server).up {
@@ -251,6 +275,8 @@ pub fn heal(world: &mut World) {
     agents_back(world);
     world.wall_ahead = WALL_AHEAD_MAX;
     big::resume(world);
+    holders_back(world);
+    world.rebalance(RebalanceStep::Resume);
     for node in world.node_ids() {
         lifecycle(world, node, Lifecycle::Active);
         pin(world, node, None);

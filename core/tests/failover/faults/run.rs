@@ -3,7 +3,7 @@
 use super::{
     kinds::{befall, heal},
     plan::Plan,
-    setting::{drift, heals_within, setting},
+    setting::{drift, heals_within, items_heal_within, setting},
     tally::Tally,
 };
 use crate::failover::world::World;
@@ -112,6 +112,10 @@ fn comes_to_rest(world: &mut World) {
         let whole = world.comes(within, World::is_whole);
         assert!(whole, "not whole within {within} though loss was accepted");
     }
+    world.items.at_rest = true;
+    let within = items_heal_within(world);
+    let whole_items = world.comes(within, World::items_are_whole);
+    assert!(whole_items, "items are not whole within {within}");
     world.run(Millis(300));
     if whole && strict && !world.checks.clocks_broken && !world.checks.forgiven {
         let lost = world.lost();

@@ -4,7 +4,10 @@ use crate::{
     failover::world::{Setup, World, policy},
     walk::dice::Dice,
 };
-use tenure_core::{Automation, ControlLoss, LossPolicy, Millis, Policy, PrimaryPolicy};
+use tenure_core::{
+    Automation, ControlLoss, CopiesPolicy, LossPolicy, Millis, Policy, PrimaryPolicy,
+    copies::repair::Limits,
+};
 
 /// One seed of so many in which clocks do what no clock may: what rests on them is not checked there.
 const BROKEN_CLOCKS: u64 = 16;
@@ -72,7 +75,24 @@ pub fn setting(seed: u64) -> Setup {
         let equals = Policy::default_for(tenure_core::Kind::Peers);
         setup = setup.with("web-server", equals, &(1..=nodes).collect::<Vec<_>>());
     }
+    let mut dice = Dice::new(seed ^ 0x0017_e375);
+    if dice.percent(35) {
+        let stored = Policy::Copies(stored(&mut dice, nodes));
+        setup = setup.with("git-server", stored, &(1..=nodes).collect::<Vec<_>>());
+    }
     setup
+}
+
+/// Of a service that stores copies of items.
+fn stored(dice: &mut Dice, nodes: u64) -> CopiesPolicy {
+    let copies = u32::try_from(1 + dice.below(nodes.min(3))).expect("it is small");
+    CopiesPolicy {
+        copies,
+        write_min: u32::try_from(1 + dice.below(copies.into())).expect("it is small"),
+        spread_zones: dice.percent(70),
+        repair_grace_ms: Millis(dice.below(4_000)),
+        transfers_per_node: u32::try_from(1 + dice.below(8)).expect("it is small"),
+    }
 }
 
 /// Any that is permitted, around what a site would choose.
@@ -134,4 +154,16 @@ pub fn heals_within(world: &World) -> Millis {
         flap,
     ];
     Millis(15_000 + 2 * once.iter().sum::<u64>())
+}
+
+/// Within which all items have their copies again: a transfer that failed time and again waits for so long before the
+/// next try, and lost nodes for their grace.
+pub fn items_heal_within(world: &World) -> Millis {
+    let mut grace = 0;
+    for service in world.state.services().values() {
+        if let Policy::Copies(policy) = service.policy {
+            grace = policy.repair_grace_ms.0.max(grace);
+        }
+    }
+    Millis(heals_within(world).0 + 2 * grace + 2 * Limits::default().backoff_max.0)
 }

@@ -10,12 +10,12 @@ use tenure_core::{
     agent::Input,
     copies::{
         Checksum, CopiesCommand, CopyState, Item, ItemName, Ledger, Located, Placing, Reader,
-        Removing, Reported, Stage,
+        RebalanceStep, Removing, Reported, Stage,
     },
 };
 
 /// How many items there are.
-const ITEMS: u64 = 8;
+const ITEMS: u64 = 12;
 
 type Files = BTreeMap<ItemName, BTreeMap<u64, Checksum>>;
 type OrderKey = (OrderKind, ItemName, u64);
@@ -52,6 +52,8 @@ pub struct Items {
     lost: BTreeSet<ItemName>,
     /// Versions that somebody else may have used for a write that was not reported.
     used: BTreeMap<ItemName, u64>,
+    /// Nobody writes items any more.
+    pub at_rest: bool,
     next: u64,
 }
 
@@ -138,6 +140,40 @@ impl World {
         self.runs(node) && store.is_some_and(|store| store.process == Process::Running)
     }
 
+    pub fn kill_holder(&mut self, node: u64) {
+        if let Some(service) = self.items.service {
+            self.kill_store_of(node, service);
+            self.forget_orders(node);
+        }
+    }
+
+    /// Unless its machine is off.
+    pub fn start_holder(&mut self, node: u64) {
+        let Some(service) = self.items.service else {
+            return;
+        };
+        let store = self.store_of(node, service);
+        let gone = store.is_some_and(|store| store.process == Process::Gone);
+        if gone && self.node(node).kept.is_some() {
+            self.restart_store_of(node, service);
+        }
+    }
+
+    /// An operator has copies moved to where they belong, or no more.
+    pub fn rebalance(&mut self, step: RebalanceStep) {
+        let _ = self.ask(CopiesCommand::Rebalance(step));
+    }
+
+    /// An operator takes all copies from a node, if none is needed.
+    pub fn empty_store(&mut self, node: u64) {
+        let node = NodeId(node);
+        let accept_loss = false;
+        let outcome = self.ask(CopiesCommand::Empty { node, accept_loss });
+        if matches!(outcome, Some(Outcome::Rejected(_))) {
+            self.count("copies needed");
+        }
+    }
+
     /// What a holder says of itself; its agent passes it on.
     pub(super) fn say_stored(&mut self, node: u64) {
         let Some(service) = self.items.service.filter(|_| self.holds(node)) else {
@@ -172,6 +208,9 @@ impl World {
 
     /// A process that is started anew knows its files and nothing else.
     pub(super) fn forget_orders(&mut self, node: u64) {
+        if self.items.service.is_none() {
+            return;
+        }
         let shelf = self.items.shelf(node);
         shelf.orders.clear();
         shelf.reports.clear();
@@ -179,6 +218,9 @@ impl World {
 
     /// A disk is replaced: what was on it is gone, and what only it had is lost.
     pub(super) fn wipe_items(&mut self, node: u64) {
+        if self.items.service.is_none() {
+            return;
+        }
         let folder = self.items.number();
         let shelf = self.items.shelf(node);
         (shelf.folder, shelf.files) = (folder, Files::default());
@@ -187,7 +229,12 @@ impl World {
             pending.report.holders.retain(|holder| holder.0 != node);
         }
         self.forget_orders(node);
-        let gone: Vec<ItemName> = self.written().into_iter().filter(|it| !self.exists(it)).map(|it| it.name).collect();
+        let gone: Vec<ItemName> = self
+            .written()
+            .into_iter()
+            .filter(|it| !self.exists(it))
+            .map(|it| it.name)
+            .collect();
         self.items.lost.extend(gone);
     }
 
@@ -212,7 +259,7 @@ impl World {
             }
         }
         self.report_what_is_due();
-        if self.writing && self.dice.percent(15) {
+        if self.writing && !self.items.at_rest && self.dice.percent(6) {
             self.write_item();
         }
         self.check_items();
@@ -370,7 +417,10 @@ impl World {
         };
         let Ok(accepted) = &answers[0] else {
             let why = format!("{:?}", answers[0].as_ref().err());
-            let why: String = why.chars().take_while(|it| it.is_alphanumeric() || *it == '(').collect();
+            let why: String = why
+                .chars()
+                .take_while(|it| it.is_alphanumeric() || *it == '(')
+                .collect();
             return self.count(&format!("write refused: {why}"));
         };
         if accepted.missing > 0 {
@@ -401,7 +451,9 @@ impl World {
         for item in ledger.all_stored() {
             for (node, state) in &item.copies {
                 let shelf = &self.items.shelves[usize::try_from(node.0).expect("it is small") - 1];
-                let same_disk = ledger.store(*node).is_some_and(|it| it.folder() == shelf.folder);
+                let same_disk = ledger
+                    .store(*node)
+                    .is_some_and(|it| it.folder() == shelf.folder);
                 let fresh = *state == CopyState::InSync;
                 let has = shelf.has(&item.name, item.version) == item.checksum;
                 if same_disk && fresh && !has {
@@ -413,7 +465,9 @@ impl World {
         for (name, (version, _)) in &self.items.acked {
             let known = ledger.stored(name);
             if known.as_ref().is_none_or(|item| item.version < *version) {
-                found.push(format!("{name} was acknowledged at {version}, and is {known:?}"));
+                found.push(format!(
+                    "{name} was acknowledged at {version}, and is {known:?}"
+                ));
             }
         }
         for item in self.written() {
@@ -453,8 +507,16 @@ impl World {
             return String::new();
         };
         let items: Vec<Item> = ledger.all_stored().collect();
-        let stores: Vec<_> = ledger.stores().map(|it| (it.node(), it.is_lost(), it.is_draining(), it.folder())).collect();
-        let shelves: Vec<_> = self.items.shelves.iter().map(|it| (it.folder, &it.orders, &it.reports)).collect();
+        let stores: Vec<_> = ledger
+            .stores()
+            .map(|it| (it.node(), it.is_lost(), it.is_draining(), it.folder()))
+            .collect();
+        let shelves: Vec<_> = self
+            .items
+            .shelves
+            .iter()
+            .map(|it| (it.folder, &it.orders, &it.reports))
+            .collect();
         format!("items {items:#?}\nstores {stores:?}\nshelves {shelves:#?}\n")
     }
 }

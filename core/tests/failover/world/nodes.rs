@@ -106,6 +106,7 @@ impl World {
         (it.agent, it.session, it.wakes_at) = (Some(agent), session, Moment(0));
         it.leaving = false;
         it.kept.get_or_insert_default();
+        self.forget_orders(node);
         let again = true;
         let look = Event::Observe {
             node,
