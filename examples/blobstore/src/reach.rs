@@ -20,6 +20,9 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// How long it may take to send one item, or to say which version is its.
 pub const DONE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a node may take for an item, with all that it tries again.
+const ITEM_WITHIN: Duration = Duration::from_secs(20);
+
 /// Holds the version of data.
 pub const VERSION: &str = "x-item-version";
 /// Holds the checksum of data.
@@ -138,11 +141,48 @@ pub async fn settle(at: &Endpoint, item: &str, version: u64) -> Result<(), Reach
     sent.map(drop)
 }
 
+/// Reads an item through a node, whichever nodes have it. Gives its version and its data.
+///
+/// # Errors
+/// [`ReachError`]; [`ReachError::Absent`] when there is no such item.
+pub async fn get_item(at: &Endpoint, item: &str) -> Result<(u64, Bytes), ReachError> {
+    let target = path("/items/", item);
+    let got = request(at, Method::GET, &target, None, ITEM_WITHIN).await?;
+    Ok((got.version.unwrap_or(0), got.body))
+}
+
+/// Writes an item through a node. Gives the version that it has from now on.
+///
+/// # Errors
+/// [`ReachError`]; unless it is [`ReachError::Absent`] it may have been written. To write the same again is harmless.
+pub async fn put_item(at: &Endpoint, item: &str, data: Bytes) -> Result<u64, ReachError> {
+    let (target, sum) = (path("/items/", item), Sum::of(&data));
+    let put = request(at, Method::PUT, &target, Some((data, sum)), ITEM_WITHIN).await?;
+    Ok(put.version.unwrap_or(0))
+}
+
+/// Lets an item go, through a node.
+///
+/// # Errors
+/// [`ReachError`]; [`ReachError::Absent`] when there is no such item (any more).
+pub async fn delete_item(at: &Endpoint, item: &str) -> Result<(), ReachError> {
+    let target = path("/items/", item);
+    let deleted = request(at, Method::DELETE, &target, None, ITEM_WITHIN).await;
+    deleted.map(drop)
+}
+
 fn target(item: &str, version: u64) -> String {
     format!("{}?version={version}", path("/copies/", item))
 }
 
-/// One request over a connection of its own.
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    /// The version of what is sent, or the latest that the node has.
+    version: Option<u64>,
+    body: Bytes,
+}
+
 async fn send(
     at: &Endpoint,
     method: Method,
@@ -150,26 +190,37 @@ async fn send(
     body: Option<(Bytes, Sum)>,
     within: Duration,
 ) -> Result<Bytes, ReachError> {
-    let sent = timeout(within, exchange(at, method, target, body)).await;
+    let answer = request(at, method, target, body, within).await;
+    answer.map(|answer| answer.body)
+}
+
+/// One request over a connection of its own.
+async fn request(
+    at: &Endpoint,
+    method: Method,
+    target: &str,
+    body: Option<(Bytes, Sum)>,
+    within: Duration,
+) -> Result<Answer, ReachError> {
     let silent = |why: String| ReachError::Silent {
         at: at.clone(),
         why,
     };
-    let (status, latest, body) = match sent {
+    let answer = match timeout(within, exchange(at, method, target, body)).await {
         Ok(answered) => answered.map_err(silent)?,
         Err(_) => return Err(silent(format!("no answer within {within:?}"))),
     };
     let why = || {
-        let text = String::from_utf8_lossy(&body);
+        let text = String::from_utf8_lossy(&answer.body);
         text.chars().take(300).collect::<String>().trim().to_owned()
     };
     let at = at.clone();
-    match status {
-        StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(body),
+    match answer.status {
+        StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(answer),
         StatusCode::NOT_FOUND => Err(ReachError::Absent { at, why: why() }),
         StatusCode::CONFLICT => Err(ReachError::Taken {
             at,
-            latest: latest.unwrap_or(0),
+            latest: answer.version.unwrap_or(0),
         }),
         other => Err(ReachError::Refused {
             at,
@@ -184,7 +235,7 @@ async fn exchange(
     method: Method,
     target: &str,
     body: Option<(Bytes, Sum)>,
-) -> Result<(StatusCode, Option<u64>, Bytes), String> {
+) -> Result<Answer, String> {
     let connected = timeout(CONNECT_WITHIN, TcpStream::connect(at.as_str())).await;
     let stream = connected.map_err(|_| format!("no connection within {CONNECT_WITHIN:?}"))?;
     let stream = stream.map_err(|why| why.to_string())?;
@@ -210,8 +261,11 @@ async fn exchange(
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, DATA_BYTES_MAX).collect().await;
         let body = body.map_err(|why| why.to_string())?.to_bytes();
-        let latest = head.headers.get(VERSION).and_then(number);
-        Ok((head.status, latest, body))
+        Ok(Answer {
+            status: head.status,
+            version: head.headers.get(VERSION).and_then(number),
+            body,
+        })
     };
     tokio::pin!(answered, connection);
     // The connection is driven until the answer is there, and goes with it.

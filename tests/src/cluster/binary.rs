@@ -46,14 +46,7 @@ fn build(name: &str) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // The features of the dependencies are those of the whole workspace, as in the gate: nothing is built twice.
-    command.args([
-        "build",
-        "--locked",
-        "--quiet",
-        "--workspace",
-        "--bin",
-        name,
-    ]);
+    command.args(["build", "--locked", "--quiet", "--workspace", "--bin", name]);
     command.args(["--profile", profile]);
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
     // What cargo said about the package of this test is not true of those that are built now.
