@@ -97,6 +97,37 @@ impl Trials {
     }
 }
 
+/// Nodes of the example store lost, drained, removed and joined under load.
+#[derive(Debug, Args)]
+pub struct Copies {
+    /// Items in the store; the gate has 150.
+    #[arg(long, default_value_t = 3_000)]
+    items: u32,
+    /// Only the tests whose names hold this.
+    #[arg(value_name = "TEST")]
+    only: Option<String>,
+}
+
+impl Copies {
+    /// Runs `tests/copies.rs` with `TENURE_COPIES_ITEMS`.
+    ///
+    /// # Errors
+    /// When an item is not at three fresh copies in the end, one of them is not what was acknowledged, or a reader was
+    /// told otherwise meanwhile.
+    pub fn run(&self) -> Result<(), Failure> {
+        timed("copies", || self.command().stage("copies"))
+    }
+
+    fn command(&self) -> Cargo {
+        let command =
+            one_test("tenure-tests", "copies").env("TENURE_COPIES_ITEMS", self.items.to_string());
+        match &self.only {
+            Some(only) => command.arg(only),
+            None => command,
+        }
+    }
+}
+
 /// Tenure and etcd in turns on this machine.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -195,6 +226,20 @@ mod tests {
             line.starts_with("TENURE_CHAOS_ROUNDS=7 TENURE_CHAOS_SEED=42 cargo test"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn the_number_of_items_reaches_the_test() {
+        let copies = Copies {
+            items: 7,
+            only: Some("zone".to_owned()),
+        };
+        let line = copies.command().to_string();
+        assert!(
+            line.starts_with("TENURE_COPIES_ITEMS=7 cargo test"),
+            "{line}"
+        );
+        assert!(line.ends_with("--test-threads=1 zone"), "{line}");
     }
 
     #[test]

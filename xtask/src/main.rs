@@ -32,6 +32,8 @@ enum Chore {
     PowerLoss(long::PowerLoss),
     /// Real processes in network namespaces, cut off, killed and stalled, in the long form.
     Trials(long::Trials),
+    /// The example store: nodes lost, drained, removed and joined under load, in the long form.
+    Copies(long::Copies),
     /// Tenure beside etcd; every argument is passed on to the bench.
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
@@ -62,6 +64,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Chaos(chaos) => chaos.run(),
         Chore::PowerLoss(power_loss) => power_loss.run(),
         Chore::Trials(trials) => trials.run(),
+        Chore::Copies(copies) => copies.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
         Chore::Simulate(simulate) => simulate.run(),

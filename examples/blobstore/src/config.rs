@@ -174,6 +174,16 @@ data_dir = "/var/lib/blobstore"
     }
 
     #[test]
+    fn the_example_is_right() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_extension("toml");
+        let config = Config::load(&path).unwrap();
+        assert_eq!(
+            (config.node.as_str(), config.weight),
+            ("storage-1", Some(100))
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(parse(WHOLE).unwrap().node.as_str(), "storage-1");
         let table = [

@@ -108,8 +108,10 @@ impl Gateway {
             Err(refusal) if refusal.code == RefusalCode::NoSuchItem => {}
             Err(refusal) => return Err(Attempt::again(refusal)),
         }
-        // The cluster has its nodes delete it; those that can be reached do it at once.
-        self.settle(item, u64::MAX, &locations, located).await;
+        // The cluster has its nodes delete it; those that can be reached do it at once. What somebody else writes under
+        // the name meanwhile is of a later version.
+        let later = located.version.saturating_add(1);
+        self.settle(item, later, &locations, located).await;
         Ok(())
     }
 
