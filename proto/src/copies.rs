@@ -5,6 +5,7 @@ use crate::v1::{self, item_refusal::Code};
 use bytes::Bytes;
 use tenure_core::{
     NodeId,
+    controller::{RebalanceProgress, RepairProgress, VerifyProgress},
     copies::{
         Accepted, Checksum, CopyState, Item, ItemName, Located, Refusal, Reported, Store, Summary,
     },
@@ -201,6 +202,65 @@ pub fn summary_to_wire(summary: &Summary) -> v1::CopiesStatusResponse {
         spare: summary.spare,
         by_usable: summary.by_usable.iter().map(usable).collect(),
         ..v1::CopiesStatusResponse::default()
+    }
+}
+
+impl From<&RepairProgress> for v1::RepairStatus {
+    fn from(repair: &RepairProgress) -> Self {
+        let waiting = repair.waiting;
+        Self {
+            items: repair.items,
+            bytes: repair.bytes,
+            running: u32::try_from(repair.running).unwrap_or(u32::MAX),
+            done: repair.done,
+            done_bytes: repair.done_bytes,
+            bytes_per_second: repair.bytes_per_second,
+            seconds: repair.seconds,
+            failed: repair.failed,
+            waits_for_grace: waiting.grace,
+            waits_for_limits: waiting.limits,
+            waits_after_failure: waiting.backoff,
+            no_source: waiting.no_source,
+            no_room: waiting.no_room,
+            paused: repair.paused,
+        }
+    }
+}
+
+impl From<&RebalanceProgress> for v1::RebalanceStatus {
+    fn from(rebalance: &RebalanceProgress) -> Self {
+        use v1::rebalance_status::State;
+        let state = if rebalance.paused {
+            State::Paused
+        } else {
+            State::Running
+        };
+        Self {
+            state: state.into(),
+            looked: rebalance.looked,
+            total: rebalance.total,
+            moves: rebalance.moves,
+            bytes: rebalance.bytes,
+        }
+    }
+}
+
+impl From<&VerifyProgress> for v1::VerifyStatus {
+    fn from(verify: &VerifyProgress) -> Self {
+        let differing = verify.differing.iter();
+        let differing = differing.map(|(item, node, why)| v1::Differing {
+            item: item.as_str().to_owned(),
+            node: node.0,
+            why: why.clone(),
+        });
+        Self {
+            running: verify.running,
+            copies: verify.copies,
+            compared: verify.compared,
+            differ: verify.differ,
+            unread: verify.unread,
+            differing: differing.collect(),
+        }
     }
 }
 

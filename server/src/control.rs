@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::controller::{Controller, Explanation, Forecast, Hold, Moved, Site, Wish};
+use tenure_core::controller::{
+    Controller, CopiesProgress, Explanation, Forecast, Hold, Moved, Site, Wish,
+};
+use tenure_core::copies::ItemName;
 use tenure_core::{Millis, NodeId, Revision, ServiceName};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -44,6 +47,16 @@ enum Request {
     Explain {
         service: ServiceName,
         answer: Answer<Seen<Explanation>>,
+    },
+    CopiesProgress {
+        service: ServiceName,
+        answer: Answer<Seen<CopiesProgress>>,
+    },
+    /// None of the items: the verification that runs is ended.
+    VerifyCopies {
+        service: ServiceName,
+        items: Option<Vec<ItemName>>,
+        answer: Answer<Seen<u64>>,
     },
     WhatIf {
         lost: NodeId,
@@ -94,6 +107,30 @@ impl Control {
         service: ServiceName,
     ) -> Result<Seen<Explanation>, Unanswered> {
         let asked = |answer| Request::Explain { service, answer };
+        self.request(asked, LOOK_WITHIN).await
+    }
+
+    /// How far repair, rebalance and verification of a service's copies have got.
+    pub(crate) async fn copies_progress(
+        &self,
+        service: ServiceName,
+    ) -> Result<Seen<CopiesProgress>, Unanswered> {
+        let asked = |answer| Request::CopiesProgress { service, answer };
+        self.request(asked, LOOK_WITHIN).await
+    }
+
+    /// Begins a verification of these items' copies (of all when it is empty), or ends the one that runs when it is None.
+    /// Answers how many copies there are to read.
+    pub(crate) async fn verify_copies(
+        &self,
+        service: ServiceName,
+        items: Option<Vec<ItemName>>,
+    ) -> Result<Seen<u64>, Unanswered> {
+        let asked = |answer| Request::VerifyCopies {
+            service,
+            items,
+            answer,
+        };
         self.request(asked, LOOK_WITHIN).await
     }
 

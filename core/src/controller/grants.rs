@@ -35,7 +35,15 @@ impl Leading {
                 continue;
             };
             if kind != Kind::Primary {
-                directives.push(plain(service, Epoch(0), Wanted::Peer));
+                let orders = if may_grant {
+                    self.orders(&service, node)
+                } else {
+                    vec![]
+                };
+                directives.push(Directive {
+                    orders,
+                    ..plain(service, Epoch(0), Wanted::Peer)
+                });
                 continue;
             }
             is_fast = true;

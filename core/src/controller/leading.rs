@@ -4,6 +4,7 @@ use super::{
     Hold, HoldCode, Input, Look, Output, TICK,
     authority::Authority,
     case::View,
+    copies::{Asked, Tending},
     course::{Course, Stage},
     holders::Holders,
     known::Members,
@@ -28,6 +29,8 @@ pub(super) enum Proposal {
     Reports(Vec<(ServiceName, NodeId)>),
     /// Something that is harmless to leave undone, and is looked at again.
     Note(ServiceName),
+    /// Something about the copies of a service.
+    Copies(ServiceName, Asked),
 }
 
 /// A member that was lost: when, and where it stood.
@@ -51,6 +54,8 @@ pub(super) struct Leading {
     pub(super) reporting: BTreeSet<(ServiceName, NodeId)>,
     /// Services of which something is noted, and not decided.
     pub(super) noting: BTreeSet<ServiceName>,
+    /// The copies of the services that store them.
+    pub(super) copies: BTreeMap<ServiceName, Tending>,
     /// When the load of an instance was last reported.
     pub(super) loads: BTreeMap<(ServiceName, NodeId), Moment>,
     /// Numbers grants, proposals and ballots, no two of any two terms alike: an answer to a survey of an
@@ -70,6 +75,7 @@ impl Leading {
             proposals: BTreeMap::new(),
             reporting: BTreeSet::new(),
             noting: BTreeSet::new(),
+            copies: BTreeMap::new(),
             loads: BTreeMap::new(),
             counter: term.saturating_mul(NUMBERS_PER_TERM),
             looked_at: Moment(0),
@@ -119,6 +125,7 @@ impl Leading {
             self.attend(look, &service, out);
         }
         self.report_silent(look, out);
+        self.tend_copies(look, out);
     }
 
     /// What waits for the log is not kept waiting for the clock.
@@ -154,6 +161,7 @@ impl Leading {
             self.attend(look, service, out);
         }
         self.report(look, member.node, out);
+        self.hear_stores(look, member.node, out);
         self.grant(look, member.node, out);
     }
 
@@ -256,6 +264,9 @@ impl Leading {
             }
             Some(Proposal::Note(service)) => {
                 self.noting.remove(&service);
+            }
+            Some(Proposal::Copies(service, asked)) => {
+                self.copies_decided(look, &service, asked, outcome, out);
             }
         }
     }

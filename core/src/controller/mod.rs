@@ -8,6 +8,7 @@
 mod ask;
 mod authority;
 mod case;
+mod copies;
 mod course;
 mod explain;
 mod failing;
@@ -23,8 +24,10 @@ mod reports;
 mod switching;
 mod verdict;
 
+pub use copies::{CopiesProgress, RebalanceProgress, RepairProgress, VerifyProgress};
 pub use io::{Explanation, Forecast, Hold, HoldCode, Input, Moved, Output, Wish};
 
+use crate::copies::ItemName;
 use crate::{Automation, Millis, Moment, NodeId, ServerId, ServiceName, State, Timestamp};
 use leading::Leading;
 use std::collections::BTreeSet;
@@ -159,6 +162,46 @@ impl Controller {
     ) -> Option<Vec<Forecast>> {
         let look = self.look(now, wall, state);
         Some(self.leading.as_ref()?.what_if_lost(look, node))
+    }
+
+    /// How far repair, rebalance and verification of a service's copies have got. None when it does not lead.
+    #[must_use]
+    pub fn copies_progress(
+        &self,
+        now: Moment,
+        state: &State,
+        service: &ServiceName,
+    ) -> Option<CopiesProgress> {
+        let leading = self.leading.as_ref()?;
+        let ledger = state.ledger(service)?;
+        let rebalance = state.rebalance(service).map(AsRef::as_ref);
+        let fresh = copies::Tending::default();
+        let tending = leading.copies.get(service).unwrap_or(&fresh);
+        Some(tending.progress(now, ledger, rebalance))
+    }
+
+    /// Has nodes read their copies of these items, of all when none is named, and compares what they find. Says how many
+    /// copies there are to read. None when it does not lead; a verification that runs is begun anew.
+    pub fn verify_copies(
+        &mut self,
+        state: &State,
+        service: &ServiceName,
+        items: Vec<ItemName>,
+    ) -> Option<u64> {
+        let leading = self.leading.as_mut()?;
+        let ledger = state.ledger(service)?;
+        let tending = leading.copies.entry(service.clone()).or_default();
+        tending.end_verification();
+        Some(tending.begin_verification(ledger, items))
+    }
+
+    /// Ends a verification that runs. None when it does not lead.
+    pub fn stop_verification(&mut self, service: &ServiceName) -> Option<()> {
+        let leading = self.leading.as_mut()?;
+        if let Some(tending) = leading.copies.get_mut(service) {
+            tending.end_verification();
+        }
+        Some(())
     }
 
     fn look<'a>(&'a self, now: Moment, wall: Timestamp, state: &'a State) -> Look<'a> {

@@ -60,6 +60,12 @@ impl Attempts {
         self.0.insert((item, to), attempt);
     }
 
+    /// Forgets what failed of copies that are not to be made any more.
+    pub fn retain(&mut self, keep: impl Fn(ItemId, NodeId) -> bool) {
+        self.0
+            .retain(|(item, to), attempt| attempt.from.is_some() || keep(*item, *to));
+    }
+
     /// Every transfer from or to a node that is lost has failed.
     pub fn lost(&mut self, node: NodeId, now: Moment, limits: &Limits) {
         let of = |((item, to), attempt): (&(ItemId, NodeId), &Attempt)| {

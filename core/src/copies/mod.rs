@@ -28,6 +28,7 @@ mod ledger;
 mod locate;
 mod names;
 pub mod placement;
+mod planned;
 pub mod rebalance;
 mod records;
 mod refusal;

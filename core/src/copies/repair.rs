@@ -5,125 +5,11 @@ use super::attempts::Attempts;
 use super::counts::Danger;
 use super::placement::{self, Chooser};
 use super::row::{Cell, Row};
-use super::{Checksum, CopyState, ItemId, Ledger};
-use crate::{Millis, Moment, NodeId};
+use super::{CopyState, ItemId, Ledger};
+use crate::{Moment, NodeId};
 use std::collections::BTreeMap;
 
-/// What the leader knows of a node beside the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NodeView {
-    /// Bytes free for copies, when the node says.
-    pub free: Option<u64>,
-    /// How busy it is, in thousandths.
-    pub load: u32,
-    /// Since when it is lost, when it is.
-    pub lost_at: Option<Moment>,
-}
-
-/// How much is done at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Transfers that one node sends at a time, and as many that it receives.
-    pub per_node: u32,
-    /// Transfers in the whole cluster at a time.
-    pub cluster: u32,
-    /// Items looked at in one plan.
-    pub look: u32,
-    /// How long a lost node is waited for before its copies are replaced.
-    pub grace: Millis,
-    /// Items with fewer fresh copies than this do not wait.
-    pub urgent_below: u8,
-    /// Wait after a first failure; it doubles with each further one.
-    pub backoff: Millis,
-    /// Longest wait.
-    pub backoff_max: Millis,
-    /// After so many failures in a row another node is chosen.
-    pub tries: u32,
-    /// Bytes per second that the whole cluster moves, for the estimate; 0 when not known.
-    pub bytes_per_second: u64,
-}
-
-impl Default for Limits {
-    /// Four transfers a node each way, 64 in all; a grace of 10 minutes; failures wait from 1 s to 5 minutes.
-    fn default() -> Self {
-        Self {
-            per_node: 4,
-            cluster: 64,
-            look: 100_000,
-            grace: Millis(600_000),
-            urgent_below: 2,
-            backoff: Millis(1_000),
-            backoff_max: Millis(300_000),
-            tries: 5,
-            bytes_per_second: 0,
-        }
-    }
-}
-
-/// A node is to be given a copy: [`Ledger::assign`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assign {
-    /// The item.
-    pub item: ItemId,
-    /// The node.
-    pub to: NodeId,
-}
-
-/// A node is to fetch an item from another. It keeps what it fetched when that is of the version and the checksum named
-/// here and what it has is not newer; then it reports it. Anything else it discards: the next plan orders anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transfer {
-    /// The item.
-    pub item: ItemId,
-    /// A node that has a fresh copy.
-    pub from: NodeId,
-    /// The node that fetches it.
-    pub to: NodeId,
-    /// The version that it is to have.
-    pub version: u64,
-    /// The checksum of that version, if known.
-    pub checksum: Option<Checksum>,
-    /// Its bytes, if told.
-    pub bytes: u64,
-}
-
-/// Why items that lack copies are not all being worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Waiting {
-    /// Their lost node may yet return.
-    pub grace: u64,
-    /// As much is under way as is allowed.
-    pub limits: u64,
-    /// A transfer failed and is to be tried later.
-    pub backoff: u64,
-    /// No fresh copy can be read: a lost node has it, or nobody.
-    pub no_source: u64,
-    /// No further node can take a copy.
-    pub no_room: u64,
-    /// Not looked at in this plan.
-    pub later: u64,
-}
-
-/// What is to be done now, and what is left.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
-    /// Copies to give; each is transferred by a plan after it was committed.
-    pub assign: Vec<Assign>,
-    /// Copies to make.
-    pub transfer: Vec<Transfer>,
-    /// Copies that may go: [`Ledger::drop_copy`].
-    pub drop: Vec<Assign>,
-    /// Copies that were let go, which their nodes are to delete: then [`Ledger::dropped`].
-    pub delete: Vec<Assign>,
-    /// What waits, and for what.
-    pub waiting: Waiting,
-    /// Items that lack copies.
-    pub items: u64,
-    /// Bytes of the copies that they lack.
-    pub bytes: u64,
-    /// How long that takes at the rate told in the limits, in seconds; None when no rate was told.
-    pub seconds: Option<u64>,
-}
+pub use super::planned::{Assign, Limits, NodeView, Plan, Transfer, Waiting};
 
 /// Makes the plan: the most endangered items first, then what may go.
 #[must_use]
@@ -134,36 +20,58 @@ pub fn plan(
     attempts: &Attempts,
     now: Moment,
 ) -> Plan {
+    plan_on(ledger, views, limits, attempts, now, &mut Cursor::default())
+}
+
+/// The same where one plan cannot look at everything: half of it looks at the most endangered items, the other half goes on
+/// where the last one stopped, so that items which wait keep none of the others from being looked at.
+#[must_use]
+pub fn plan_on(
+    ledger: &Ledger,
+    views: &BTreeMap<NodeId, NodeView>,
+    limits: &Limits,
+    attempts: &Attempts,
+    now: Moment,
+    cursor: &mut Cursor,
+) -> Plan {
     let mut planner = Planner::new(ledger, views, limits, attempts, now);
     let summary = ledger.summary();
     planner.plan.items = summary.under_replicated;
     planner.plan.bytes = summary.missing_bytes;
     planner.plan.seconds = summary.missing_bytes.checked_div(limits.bytes_per_second);
-    // Items that nothing can be read of would only be in the way of those that can be repaired.
-    let (mut hopeless, mut looked) = (0_u64, 0_u64);
-    for (danger, class) in &ledger.counts.endangered {
-        if danger.usable == 0 {
-            hopeless = hopeless.saturating_add(class.items.len());
-            continue;
-        }
-        for slot in class.items.iter() {
-            let busy = planner.left == 0 || planner.open == 0;
-            if busy || looked >= limits.look.into() {
-                break;
-            }
-            looked = looked.saturating_add(1);
-            planner.restore(*danger, ItemId(slot));
-        }
-    }
+    let classes = ledger.counts.endangered.iter();
+    let hopeless = classes.filter(|(danger, _)| danger.usable == 0);
+    let hopeless: u64 = hopeless.map(|(_, class)| class.items.len()).sum();
+    let mut looked = 0;
+    let half = limits.look.div_ceil(2);
+    let reached = planner.restore_from(None, half, &mut looked);
+    cursor.endangered = reached.and_then(|reached| {
+        let from = cursor.endangered.map_or(reached, |at| at.max(reached));
+        planner.restore_from(Some(from), limits.look, &mut looked)
+    });
     planner.plan.waiting.no_source = hopeless;
-    let reached = hopeless.saturating_add(looked);
-    planner.plan.waiting.later = summary.under_replicated.saturating_sub(reached);
-    let look = u64::from(limits.look).saturating_sub(looked);
-    let look = usize::try_from(look).unwrap_or(usize::MAX);
-    for slot in ledger.counts.spare.iter().take(look) {
+    let seen = hopeless.saturating_add(looked.into());
+    planner.plan.waiting.later = summary.under_replicated.saturating_sub(seen);
+    let look = limits.look.saturating_sub(looked);
+    let mut left = look;
+    let spare = ledger.counts.spare.iter_from(cursor.spare);
+    cursor.spare = 0;
+    for slot in spare {
+        if left == 0 {
+            cursor.spare = slot;
+            break;
+        }
+        left = left.saturating_sub(1);
         planner.tidy(ItemId(slot));
     }
     planner.plan
+}
+
+/// Where the next of several plans goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    endangered: Option<(Danger, u32)>,
+    spare: u32,
 }
 
 pub(super) struct Planner<'a> {
@@ -230,6 +138,32 @@ impl<'a> Planner<'a> {
             self.open = self.open.saturating_sub(1);
         }
         self.left = self.left.saturating_sub(1);
+    }
+
+    /// Restores items from one on, the most endangered first, until so many were looked at altogether. Says where it
+    /// stopped; None when that was the end. Items that nothing can be read of would only be in the way.
+    fn restore_from(
+        &mut self,
+        from: Option<(Danger, u32)>,
+        most: u32,
+        looked: &mut u32,
+    ) -> Option<(Danger, u32)> {
+        let ledger = self.ledger;
+        for (danger, class) in &ledger.counts.endangered {
+            if danger.usable == 0 || from.is_some_and(|(first, _)| *danger < first) {
+                continue;
+            }
+            let least = from.filter(|(first, _)| first == danger);
+            for slot in class.items.iter_from(least.map_or(0, |(_, slot)| slot)) {
+                let busy = self.left == 0 || self.open == 0;
+                if busy || *looked >= most {
+                    return Some((*danger, slot));
+                }
+                *looked = looked.saturating_add(1);
+                self.restore(*danger, ItemId(slot));
+            }
+        }
+        None
     }
 
     fn may_receive(&self, node: NodeId) -> bool {

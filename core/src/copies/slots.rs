@@ -133,12 +133,20 @@ impl SlotSet {
 
     /// Its numbers in order; one block is unpacked at a time.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.iter_from(0)
+    }
+
+    /// Those of its numbers that are not below one, in order.
+    pub(super) fn iter_from(&self, least: u32) -> impl Iterator<Item = u32> + '_ {
+        let (first, _) = split(least);
         let bases = (0_u32..).step_by(usize::try_from(BLOCK).unwrap_or(1));
-        self.blocks.iter().zip(bases).flat_map(|(block, base)| {
+        let blocks = self.blocks.iter().zip(bases).skip(first);
+        let all = blocks.flat_map(|(block, base)| {
             let mut slots = Vec::new();
             block.collect(base, &mut slots);
             slots
-        })
+        });
+        all.skip_while(move |slot| *slot < least)
     }
 }
 

@@ -47,6 +47,36 @@ impl Ledger {
         slots.filter_map(|slot| self.told(slot, |_, cell| cell.state()))
     }
 
+    /// The name of an item.
+    #[must_use]
+    pub fn name(&self, id: ItemId) -> Option<ItemName> {
+        name_of(self.slab.get(id.0)?)
+    }
+
+    /// The version that an item is at, or was at when it was removed; 0 when it is not known.
+    #[must_use]
+    pub fn version(&self, id: ItemId) -> u64 {
+        self.slab.get(id.0).map_or(0, |row| row.version)
+    }
+
+    /// Whether a node has a copy of an item that is to be brought up to date.
+    #[must_use]
+    pub fn is_unfinished(&self, id: ItemId, node: NodeId) -> bool {
+        let (row, number) = (self.slab.get(id.0), self.stores.number(node).ok());
+        let cell = row.zip(number).and_then(|(row, number)| row.cell(number));
+        cell.is_some_and(|cell| !cell.is_fresh() && !cell.is_dropping())
+    }
+
+    /// The state of a node's copy of the item that is called so; None when there is none.
+    #[must_use]
+    pub fn copy_state(&self, id: ItemId, name: &ItemName, node: NodeId) -> Option<CopyState> {
+        let row = self.slab.get(id.0)?;
+        let number = self.stores.number(node).ok()?;
+        let cell = row.cell(number)?;
+        let store = self.stores.get(number)?;
+        (row.name() == name.as_str().as_bytes()).then(|| store.shown(cell))
+    }
+
     fn told(&self, slot: u32, state: impl Fn(&Store, Cell) -> CopyState) -> Option<Item> {
         let row = self.slab.get(slot)?;
         let shown = |cell: &Cell| {

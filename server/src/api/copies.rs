@@ -261,9 +261,13 @@ impl Service {
         if self.consensus.leads() {
             return Ok(());
         }
+        Err(self.unanswered(Unanswered::NotLeading))
+    }
+
+    fn unanswered(&self, why: Unanswered) -> Status {
         let own = self.consensus.id();
         let leader = self.consensus.leader().filter(|leader| leader.id != own);
-        Err(refusal::unanswered(Unanswered::NotLeading, leader))
+        refusal::unanswered(why, leader)
     }
 
     /// Where the copies of new items belong, by what this server knows. A known one is asked for as it is.

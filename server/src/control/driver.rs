@@ -266,6 +266,31 @@ impl Driver {
                 let seen = |state: &State| controller.explain(now, wall, state, &service);
                 let _gone = answer.send(self.seen(seen));
             }
+            Request::CopiesProgress { service, answer } => {
+                let (now, controller) = (clock::now(), &self.controller);
+                let seen = |state: &State| controller.copies_progress(now, state, &service);
+                let _gone = answer.send(self.seen(seen));
+            }
+            Request::VerifyCopies {
+                service,
+                items,
+                answer,
+            } => {
+                let Driver {
+                    consensus,
+                    controller,
+                    ..
+                } = self;
+                let begun = consensus.reader().read(|state| {
+                    let copies = match items {
+                        Some(items) => controller.verify_copies(state, &service, items)?,
+                        None => controller.stop_verification(&service).map(|()| 0)?,
+                    };
+                    Some((state.revision(), copies))
+                });
+                let begun = begun.filter(|_| self.leads.is_some());
+                let _gone = answer.send(begun.ok_or(Unanswered::NotLeading));
+            }
             Request::WhatIf { lost, answer } => {
                 let (now, wall) = (clock::now(), clock::wall());
                 let controller = &self.controller;

@@ -14,6 +14,7 @@ use tenure_server::{Config, Consensus, Peer, Running, Server};
 use tenure_storage::format::encode_command;
 use tenure_storage::types::Payload;
 
+pub mod holder;
 pub mod member;
 pub mod obedient;
 pub mod site;

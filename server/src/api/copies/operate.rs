@@ -3,7 +3,7 @@
 use super::{Service, actor, bounded, check_kind, rebalance_step, service_name};
 use crate::api::{command, refusal};
 use std::collections::BTreeMap;
-use tenure_core::copies::{CopiesCommand, ItemId, rebalance::rebalance};
+use tenure_core::copies::{CopiesCommand, ItemId, ItemName, rebalance::rebalance};
 use tenure_core::{NodeId, NodeRef, ServiceName, State};
 use tenure_proto::v1;
 use tonic::Status;
@@ -20,8 +20,20 @@ pub(super) struct UnderWay {
 }
 
 impl Service {
-    pub(super) async fn under_way(&self, _service: &ServiceName) -> UnderWay {
-        UnderWay::default()
+    /// Nothing at a server that does not lead.
+    pub(super) async fn under_way(&self, service: &ServiceName) -> UnderWay {
+        if !self.consensus.leads() {
+            return UnderWay::default();
+        }
+        let seen = self.control.copies_progress(service.clone()).await;
+        let Ok((_, progress)) = seen else {
+            return UnderWay::default();
+        };
+        UnderWay {
+            repair: Some((&progress.repair).into()),
+            rebalance: progress.rebalance.as_ref().map(Into::into),
+            verify: progress.verify.as_ref().map(Into::into),
+        }
     }
 
     pub(super) async fn compare(
@@ -29,8 +41,19 @@ impl Service {
         request: v1::VerifyRequest,
     ) -> Result<v1::VerifyResponse, Status> {
         bounded(request.items.len())?;
-        let _service = service_name(&request.service)?;
-        Err(Status::unimplemented("verification"))
+        let service = service_name(&request.service)?;
+        self.check_leads()?;
+        let names = request.items.iter().map(|name| {
+            ItemName::new(name).map_err(|why| refusal::invalid(format!("items: {why}")))
+        });
+        let names: Vec<ItemName> = names.collect::<Result<_, _>>()?;
+        let check = |state: &State| check_kind(state, &service);
+        let (_, checked) = self.reads.read(None, check).await?;
+        checked?;
+        let items = (!request.cancel).then_some(names);
+        let begun = self.control.verify_copies(service, items).await;
+        let (_, copies) = begun.map_err(|why| self.unanswered(why))?;
+        Ok(v1::VerifyResponse { copies })
     }
 
     pub(super) async fn move_copies(
