@@ -207,7 +207,8 @@ async fn a_drained_node_is_emptied_and_one_too_many_is_refused_with_the_items() 
     let mut leader = copies(&world.cluster).await;
     let obstacles = v1::ObstaclesRequest {
         node: Some(v1::NodeRef {
-            kind: Some(v1::node_ref::Kind::Id(2)),
+            id: 2,
+            name: String::new(),
         }),
         service: String::new(),
         limit: 3,
@@ -298,23 +299,25 @@ async fn a_node_that_claims_what_it_has_not_got_is_not_believed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_returns_with_another_disk_is_filled_again() {
     let world = World::new(3, 3, 30).await;
-    eventually("every folder is known", || async {
-        let reader = world
-            .cluster
-            .consensus(world.cluster.leader().await)
-            .reader();
-        reader.read(|state| {
-            let mut stores = state.ledger(&service())?.stores();
-            stores.all(|store| store.folder() == 1).then_some(())
+    let known = |folders: [u64; 3]| {
+        let world = &world;
+        eventually("the folders are known", move || async move {
+            let leader = world.cluster.leader().await;
+            let reader = world.cluster.consensus(leader).reader();
+            reader.read(|state| {
+                let stores = state.ledger(&service())?.stores();
+                stores
+                    .map(tenure_core::copies::Store::folder)
+                    .eq(folders)
+                    .then_some(())
+            })
         })
-    })
-    .await;
-    world
-        .disks
-        .lock()
-        .expect("not poisoned")
-        .retain(|(node, _), _| *node != 3);
+    };
+    known([1, 1, 1]).await;
+    let keep = |(node, _): &(u64, String), _: &mut (u64, Vec<u8>)| *node != 3;
+    world.disks.lock().expect("not poisoned").retain(keep);
     world.set(3, Way { folder: 2, ..WELL });
+    known([1, 1, 2]).await;
     world.whole(3, &[]).await;
     let disks = world.disks.lock().expect("not poisoned").len();
     assert_eq!(disks, 90);
