@@ -4,6 +4,8 @@
 mod any;
 #[path = "format/any_failover.rs"]
 mod any_failover;
+#[path = "format/copies.rs"]
+mod copies;
 #[path = "format/failover.rs"]
 mod failover;
 #[path = "format/golden.rs"]

@@ -215,6 +215,7 @@ fn command() -> impl Strategy<Value = Command> {
             node_command(),
             service_command(),
             any_failover::command(),
+            crate::copies::command(),
             Just(Command::OpenClient)
         ]
     };
@@ -256,5 +257,6 @@ pub fn key() -> impl Strategy<Value = Key> {
         Just(Key::Automation),
         any_failover::scope().prop_map(Key::Pause),
         (service(), any::<u64>()).prop_map(|(name, epoch)| Key::Receipt(name, Epoch(epoch))),
+        crate::copies::key(),
     ]
 }

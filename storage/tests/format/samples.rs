@@ -90,6 +90,7 @@ pub fn commands() -> Vec<(&'static str, Command)> {
     let inner = vec![Command::OpenClient, all[2].1.clone(), all[7].1.clone()];
     all.push(("Batch", Command::Batch(inner)));
     all.extend(failover::commands());
+    all.extend(crate::copies::commands());
     all
 }
 
@@ -369,6 +370,7 @@ pub fn records() -> Vec<Record> {
         Record::Client(Arc::new(client())),
     ];
     all.extend(failover::records());
+    all.extend(crate::copies::records());
     all
 }
 

@@ -104,7 +104,8 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(bytes);
         let taken = now.since(self.begun);
         if taken >= WINDOW {
-            self.rate = self.bytes.saturating_mul(1_000) / taken.0.max(1);
+            let bytes = self.bytes.saturating_mul(1_000);
+            self.rate = bytes.checked_div(taken.0).unwrap_or_default();
             (self.begun, self.bytes, self.rated_at) = (now, 0, now);
         }
     }
