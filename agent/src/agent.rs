@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use tenure_client::pledge::{self, Questions};
-use tenure_client::{Client, Options, Sessions};
+use tenure_client::{Client, Options, OrderBook, Sessions};
 use tenure_core::agent::{Agent, Kept, Start};
 use tenure_core::{Automation, Endpoint, Incarnation, Member, Millis, ServiceName};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +14,7 @@ use crate::board::Board;
 use crate::checks::{self, Joined, Sight};
 use crate::clock;
 use crate::config::Config;
+use crate::copies::{Books, Custody};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::instance::{Instance, Slot};
@@ -152,8 +153,20 @@ impl Equipment {
         let board = Arc::new(Board::new(machine, services.iter().cloned()));
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let (set_pace, paced) = watch::channel(pace(heartbeat));
-        let mut slots = BTreeMap::new();
-        for (name, driver) in self.drivers {
+        let (answer, answers) = mpsc::channel(ANSWERS_MAX);
+        let (mut slots, mut books) = (BTreeMap::new(), Books::new());
+        for (name, mut driver) in self.drivers {
+            if let Some(custodian) = driver.custodian() {
+                let book = Arc::new(OrderBook::new(0));
+                books.insert(name.clone(), book.clone());
+                let custody = Custody {
+                    service: name.clone(),
+                    custodian,
+                    book,
+                    tell: answer.clone(),
+                };
+                tasks.spawn(custody.run());
+            }
             let slot = Arc::new(Slot::default());
             slots.insert(name.clone(), slot.clone());
             let instance = Instance::new(name, driver, slot, tell.clone(), paced.clone());
@@ -179,12 +192,12 @@ impl Equipment {
         };
         tasks.spawn(registrar.run());
         self.member.send_replace(Some(member));
-        let (answer, answers) = mpsc::channel(ANSWERS_MAX);
         let hands = Hands {
             slots,
             keeper: Keeper::start(move |kept: &Kept| file.write(kept)).map_err(Error::system)?,
             kept: initial,
             answer,
+            books,
             left: self.left,
         };
         let runner = Runner::new(Parts {

@@ -12,6 +12,7 @@ mod board;
 mod checks;
 mod clock;
 mod config;
+mod copies;
 pub mod driver;
 mod error;
 mod instance;

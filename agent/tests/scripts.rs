@@ -10,7 +10,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tenure_agent::driver::{Driver, InstanceAt, parse};
 use tenure_core::agent::{Action, Feat, Observed};
-use tenure_core::{Endpoint, Epoch, Health, Millis, NodeId, Presence, Rejoin, ServiceName};
+use tenure_core::copies::{Checksum, ItemName};
+use tenure_core::{
+    CopyOrder, Endpoint, Epoch, Health, Held, Millis, NodeId, OrderKind, Presence, Rejoin,
+    ServiceName, Source,
+};
+
+/// More of what it may be asked.
+const COPIES: &str = "copies = true\n[within]\nverify = 100";
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -29,6 +36,10 @@ detach) role following; place ;;
 quiesce|measure|permit) place ;;
 resume) ;;
 probe) echo sees=yes ;;
+fetch) echo "checksum=$TENURE_CHECKSUM"; echo size=5 ;;
+drop) echo missing=yes ;;
+verify) sleep 60 ;;
+room) echo "folder=$(pwd)"; echo load=250; echo data=one ;;
 *) echo "no verb: $1" >&2; exit 9 ;;
 esac
 "#;
@@ -75,6 +86,47 @@ impl Store {
 
 fn endpoint() -> Endpoint {
     Endpoint::new("10.0.0.2:7000").unwrap()
+}
+
+#[tokio::test]
+async fn copies_are_fetched_and_dropped_by_the_program_and_room_is_told() {
+    assert!(
+        store(STORE, "").driver.custodian().is_none(),
+        "only when it is set"
+    );
+    let mut store = store(STORE, COPIES);
+    let custodian = store.driver.custodian().unwrap();
+    let checksum = Checksum::new(&[0xab, 0x01]).unwrap();
+    let order = |kind| CopyOrder {
+        kind,
+        item: ItemName::new("a b/c").unwrap(),
+        version: 7,
+        checksum: Some(checksum),
+        size: 9,
+        from: Some(Source {
+            node: NodeId(2),
+            endpoint: endpoint(),
+        }),
+    };
+    let held = Held {
+        version: 7,
+        checksum: Some(checksum),
+        size: 5,
+    };
+    let fetched = custodian.carry_out(order(OrderKind::Fetch)).await;
+    assert_eq!(fetched, Ok(Some(held)));
+    let facts = "fetch\nTENURE_CHECKSUM=ab01\nTENURE_ENDPOINT=10.0.0.1:7000\nTENURE_FROM=10.0.0.2:7000\n\
+                 TENURE_ITEM=a b/c\nTENURE_SERVICE=store\nTENURE_SIZE=9\nTENURE_VERSION=7\n";
+    assert_eq!(store.told("fetch"), facts);
+    assert_eq!(custodian.carry_out(order(OrderKind::Drop)).await, Ok(None));
+    let late = custodian.carry_out(order(OrderKind::Verify)).await;
+    assert!(
+        late.unwrap_err().to_string().contains("100"),
+        "it takes too long"
+    );
+    let room = custodian.room().await.unwrap();
+    let (free, total) = room.bytes.unwrap();
+    assert!(0 < free && free <= total && room.folder != 0 && room.load == 250);
 }
 
 #[tokio::test]

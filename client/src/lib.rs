@@ -68,7 +68,7 @@ pub use copies::Copies;
 pub use discovery::{Consistency, Discovery, Header, Listed, Resolved};
 pub use error::{Error, Held, Refusal, ServerAddress};
 pub use follow::{Follow, Primacy, Primary};
-pub use holder::{Holder, HolderError, HolderOptions, Order};
+pub use holder::{Holder, HolderError, HolderOptions, Order, OrderBook};
 pub use options::Options;
 pub use session::{Attendance, Attended, Sessions};
 pub use tenure_core as core;

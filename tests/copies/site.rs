@@ -75,15 +75,19 @@ impl Site {
     /// Nodes that do not hold a primary are judged sooner than by default, so that a test need not wait.
     async fn quicken(&self) {
         let admin = self.client.admin();
-        let now = admin.automation(Consistency::Linearizable).await;
-        let now = now.expect("it is told");
-        let quick = Automation {
-            slow_heartbeat: Millis(200),
-            slow_lease: Millis(1_500),
-            ..now
-        };
-        let set = admin.set_automation(now.modified, quick).await;
-        set.expect("it is taken");
+        // The servers have to find out first that all of them understand it.
+        let set = until("the settings are taken", SETTLE_BOUND, async || {
+            let now = admin.automation(Consistency::Linearizable).await;
+            let now = now.map_err(|why| why.to_string())?;
+            let quick = Automation {
+                slow_heartbeat: Millis(200),
+                slow_lease: Millis(1_500),
+                ..now
+            };
+            let set = admin.set_automation(now.modified, quick).await;
+            set.map_err(|why| why.to_string())
+        });
+        set.await.expect("they are");
     }
 
     /// Starts one more node.

@@ -22,9 +22,10 @@ pub use presence::{PresenceTeller, PresenceWatch};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tenure_core::agent::{Action, Feat, Observation};
-use tenure_core::{Endpoint, Note, ServiceName};
+use tenure_core::{CopyOrder, Endpoint, Held, Note, ServiceName};
 
 /// What a driver is about to do. Dropping it leaves the driver fit for the next call.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,9 +42,43 @@ pub trait Driver: Send {
     /// can help.
     fn act(&mut self, action: Action) -> Doing<'_, Result<Feat, DriverError>>;
 
+    /// What has copies of items fetched, dropped and verified; None for an instance that holds none. Asked for once.
+    fn custodian(&mut self) -> Option<Arc<dyn Custodian>> {
+        None
+    }
+
     /// A watch on the instance's process, to be awaited beside everything else. Must be called within a
     /// tokio runtime.
     fn presence(&mut self) -> PresenceWatch;
+}
+
+/// What has copies of items fetched, dropped and verified, beside whatever else its driver does.
+///
+/// A future may be dropped at any moment, when what it was to do is not wanted any more; it need not be bounded, as each
+/// returns within a time that the driver's settings give.
+pub trait Custodian: Send + Sync {
+    /// Carries out an order. What the instance has of the item afterwards, durably; None when it has nothing.
+    ///
+    /// # Errors
+    /// [`DriverError`]; the order is given anew, maybe with another source.
+    fn carry_out(&self, order: CopyOrder) -> Doing<'_, Result<Option<Held>, DriverError>>;
+
+    /// How much room there is for copies.
+    ///
+    /// # Errors
+    /// [`DriverError`]; a retry is safe.
+    fn room(&self) -> Doing<'_, Result<Room, DriverError>>;
+}
+
+/// How much room an instance has for copies, and how busy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Names the data that are there: another number than before says that nothing of what was there is. 0 when not told.
+    pub folder: u64,
+    /// Bytes free, and bytes in all.
+    pub bytes: Option<(u64, u64)>,
+    /// How busy it is, in thousandths of what it can do.
+    pub load: u32,
 }
 
 /// The instance that a driver is for.

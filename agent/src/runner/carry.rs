@@ -11,6 +11,7 @@ use tenure_core::{Endpoint, Moment, NodeId, PledgeRequest, ServiceName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::copies::Books;
 use crate::instance::{Order, Slot};
 use crate::state::Keeper;
 
@@ -31,6 +32,8 @@ pub(crate) struct Hands {
     pub(crate) kept: Kept,
     /// Where answers of other agents go.
     pub(crate) answer: mpsc::Sender<Input>,
+    /// Of the instances that hold copies of items.
+    pub(crate) books: Books,
     /// Set when no role is held any more.
     pub(crate) left: watch::Sender<bool>,
 }
@@ -161,10 +164,12 @@ impl Carrier {
             Output::Left => {
                 self.hands.left.send_replace(true);
             }
-            Output::Keep(_)
-            | Output::Beat(_)
-            | Output::AnswerPledge { .. }
-            | Output::Orders { .. } => {}
+            Output::Orders { service, orders } => {
+                if let Some(book) = self.hands.books.get(&service) {
+                    book.take(orders);
+                }
+            }
+            Output::Keep(_) | Output::Beat(_) | Output::AnswerPledge { .. } => {}
         }
     }
 

@@ -67,18 +67,9 @@ impl Copies {
 
     /// A change: it is conditional on what it says, so that sending it twice does no harm.
     fn change(&self) -> Plan {
-        self.plan(Repeat::ById)
-    }
-
-    /// A question that only the leader can answer.
-    fn question(&self) -> Plan {
-        self.plan(Repeat::Harmless)
-    }
-
-    fn plan(&self, repeat: Repeat) -> Plan {
         Plan {
             route: Route::Leader,
-            repeat,
+            repeat: Repeat::ById,
             deadline: self.shared.until(self.shared.options.deadline),
             attempt: self.shared.options.attempt,
         }

@@ -1,11 +1,7 @@
 //! What operators do: verify copies, move them to where they belong, and let nodes go.
 
 use super::Copies;
-use crate::{
-    Admin, Error, Header,
-    call::{self, Plan, Repeat, Route},
-    servers::Server,
-};
+use crate::{Admin, Consistency, Error, Header, call, discovery::read_plan, servers::Server};
 use std::sync::Arc;
 use tenure_core::{NodeId, NodeRef, copies::ItemName};
 use tenure_proto::v1;
@@ -130,7 +126,15 @@ impl Copies {
             let request = request.clone();
             async move { server.copies().rebalance(request).await }
         };
-        let answer = call::call(&self.shared, &self.change(), send).await;
+        let plan = match action {
+            // It changes nothing, and any server answers.
+            RebalanceAction::DryRun => read_plan(&self.shared, Consistency::Linearizable),
+            RebalanceAction::Start
+            | RebalanceAction::Pause
+            | RebalanceAction::Resume
+            | RebalanceAction::Cancel => self.change(),
+        };
+        let answer = call::call(&self.shared, &plan, send).await;
         let wire = answer.map_err(|failure| failure.error)?.into_inner();
         let node = |it: v1::rebalance_response::OfNode| BalancedNode {
             node: NodeId(it.node),
@@ -184,12 +188,7 @@ impl Admin {
             let request = request.clone();
             async move { server.copies().obstacles(request).await }
         };
-        let plan = Plan {
-            route: Route::Leader,
-            repeat: Repeat::Harmless,
-            deadline: shared.until(shared.options.deadline),
-            attempt: shared.options.attempt,
-        };
+        let plan = read_plan(shared, Consistency::Linearizable);
         let answer = call::call(shared, &plan, send).await;
         let wire = answer.map_err(|failure| failure.error)?.into_inner();
         Ok(wire.services.into_iter().map(obstacles).collect())

@@ -134,6 +134,25 @@ impl Copies {
     /// # Errors
     /// As for [`Copies::locate`]. A retry is always safe.
     pub async fn status(&self, consistency: Consistency) -> Result<CopiesStatus, Error> {
+        let servers = &self.shared.servers;
+        let mut others = match consistency {
+            Consistency::Linearizable => servers.count().saturating_mul(2),
+            Consistency::Local { .. } => 0,
+        };
+        loop {
+            let status = self.status_at_any(consistency).await?;
+            if status.repair.is_some() || others == 0 {
+                return Ok(status);
+            }
+            // Any server answers, and the leader alone knows what is under way: this one does not lead.
+            others = others.saturating_sub(1);
+            if let Some(server) = servers.by_id(status.header.server) {
+                servers.not_leader(&server);
+            }
+        }
+    }
+
+    async fn status_at_any(&self, consistency: Consistency) -> Result<CopiesStatus, Error> {
         let request = v1::CopiesStatusRequest {
             service: self.name(),
             consistency: consistency.to_wire(),
@@ -142,11 +161,7 @@ impl Copies {
             let request = request.clone();
             async move { server.copies().status(request).await }
         };
-        // The leader alone knows what is under way.
-        let plan = match consistency {
-            Consistency::Linearizable => self.question(),
-            Consistency::Local { .. } => read_plan(&self.shared, consistency),
-        };
+        let plan = read_plan(&self.shared, consistency);
         let answer = call::call(&self.shared, &plan, send).await;
         let wire = answer.map_err(|failure| failure.error)?.into_inner();
         Ok(CopiesStatus {

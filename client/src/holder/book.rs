@@ -13,9 +13,11 @@ use tokio::sync::{Notify, watch};
 /// An order is the same one while these are, whoever leads.
 pub(super) type OrderName = (OrderKind, ItemName, u64);
 
-/// What the process and its sessions share.
+/// The orders of a holder of copies that stand, what has come of each, and what else it says of itself: shared by whoever
+/// holds the sessions and whoever carries the orders out. A [`Holder`](crate::Holder) has one; an agent that holds the
+/// sessions for another process needs one of its own.
 #[derive(Debug)]
-pub(super) struct Book {
+pub struct OrderBook {
     pages: Mutex<Pages>,
     /// Rung when the process has something to do.
     ordered: Notify,
@@ -66,8 +68,10 @@ impl Entry {
     }
 }
 
-impl Book {
-    pub(super) fn new(folder: u64) -> Self {
+impl OrderBook {
+    /// A book without orders, of a holder whose data have this number (0 when not known).
+    #[must_use]
+    pub fn new(folder: u64) -> Self {
         let sign = StoreSign {
             folder,
             ..StoreSign::default()
@@ -91,8 +95,8 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for an order, and takes it. For one taker at a time.
-    pub(super) async fn next(this: &Arc<Self>) -> Order {
+    /// Waits for an order, and takes it. For one taker at a time; may be dropped and called again.
+    pub async fn next(this: &Arc<Self>) -> Order {
         loop {
             let ordered = this.ordered.notified();
             if let Some(order) = Self::take_waiting(this) {
@@ -126,8 +130,8 @@ impl Book {
         None
     }
 
-    /// Takes what is ordered now in the place of what was before.
-    pub(super) fn take(&self, orders: Vec<CopyOrder>) {
+    /// Takes what is ordered now in the place of what was before: all of it, as a grant has it.
+    pub fn take(&self, orders: Vec<CopyOrder>) {
         let mut pages = self.lock();
         let wanted: BTreeMap<OrderName, CopyOrder> =
             orders.into_iter().map(|it| (name(&it), it)).collect();
@@ -186,16 +190,30 @@ impl Book {
         }
     }
 
-    pub(super) fn set_space(&self, free: u64, total: u64) {
+    /// Says which data there are: see [`OrderBook::new`].
+    pub fn set_folder(&self, folder: u64) {
+        let mut pages = self.lock();
+        pages.sign.folder = folder;
+        pages.news = true;
+    }
+
+    /// Says how much room there is for copies: bytes free, and bytes in all.
+    pub fn set_space(&self, free: u64, total: u64) {
         let mut pages = self.lock();
         (pages.sign.free, pages.sign.total) = (Some(free), Some(total));
         pages.news = true;
     }
 
-    pub(super) fn set_load(&self, permille: u32) {
+    /// Says how busy the holder is, in thousandths of what it can do.
+    pub fn set_load(&self, permille: u32) {
         let mut pages = self.lock();
         pages.sign.load = permille;
         pages.news = true;
+    }
+
+    pub(super) fn health(&self) -> (Health, Note) {
+        let pages = self.lock();
+        (pages.health, pages.note.clone())
     }
 
     pub(super) fn set_health(&self, health: Health, note: Note) {
@@ -207,12 +225,12 @@ impl Book {
     }
 
     /// Waits until there is something that the servers should hear at once.
-    pub(super) async fn told(&self) {
+    pub async fn told(&self) {
         self.told.notified().await;
     }
 
-    /// What the process says of itself, when that is another thing than at the last call.
-    pub(super) fn news(&self) -> Option<(StoreSign, Health, Note)> {
+    /// What the holder says of itself and of its orders, when that is another thing than at the last call.
+    pub fn news(&self) -> Option<StoreSign> {
         let mut pages = self.lock();
         if !std::mem::take(&mut pages.news) {
             return None;
@@ -227,7 +245,7 @@ impl Book {
             orders: pages.orders.iter().map(report).collect(),
             ..pages.sign.clone()
         };
-        Some((sign, pages.health, pages.note.clone()))
+        Some(sign)
     }
 }
 

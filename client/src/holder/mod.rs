@@ -7,10 +7,10 @@ mod order;
 mod register;
 mod run;
 
+pub use book::OrderBook;
 pub use order::Order;
 
 use crate::{Attendance, Client, Error, Sessions};
-use book::Book;
 use register::Registration;
 use run::Run;
 use std::{
@@ -81,7 +81,7 @@ pub enum HolderError {
 #[derive(Debug)]
 pub struct Holder {
     member: Member,
-    book: Arc<Book>,
+    book: Arc<OrderBook>,
     attendance: Attendance,
     ended: watch::Receiver<Option<HolderError>>,
     _tasks: JoinSet<()>,
@@ -95,7 +95,7 @@ impl Holder {
     /// [`HolderError`]; nothing that another try helps against.
     pub async fn join(client: &Client, options: HolderOptions) -> Result<Self, HolderError> {
         let member = join::join(client, &options).await?;
-        let book = Arc::new(Book::new(options.folder));
+        let book = Arc::new(OrderBook::new(options.folder));
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let session = since.map_or(1, |since| {
             u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -158,7 +158,7 @@ impl Holder {
             why = ended => Err(why.map_or(HolderError::Ended, |why| {
                 why.clone().unwrap_or(HolderError::Ended)
             })),
-            order = Book::next(&self.book) => Ok(order),
+            order = OrderBook::next(&self.book) => Ok(order),
         }
     }
 

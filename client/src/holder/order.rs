@@ -1,6 +1,6 @@
 //! One order in the hands of the process.
 
-use super::book::{Book, OrderName};
+use super::book::{OrderBook, OrderName};
 use std::sync::Arc;
 use tenure_core::{CopyOrder, Held, OrderProgress, limits::ORDER_WHY_BYTES_MAX};
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 pub struct Order {
     pub(super) what: CopyOrder,
     pub(super) serial: u64,
-    pub(super) book: Arc<Book>,
+    pub(super) book: Arc<OrderBook>,
     pub(super) wanted: watch::Receiver<bool>,
     pub(super) is_told: bool,
 }

@@ -30,6 +30,16 @@ struct Picture {
     instance: Option<Arc<Instance>>,
 }
 
+/// What came of an attempt to bring it in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Done,
+    /// To be tried when the records have changed, and not before.
+    Rejected,
+    /// To be tried again after a while.
+    Again,
+}
+
 impl Registration {
     /// Keeps the registration in order until the process is no member any more; says why not.
     pub(super) async fn keep(self) -> HolderError {
@@ -49,6 +59,7 @@ impl Registration {
 
     async fn follow(&self, watch: &mut Watch) -> Result<HolderError, Error> {
         let mut picture = Picture::default();
+        let mut done = None;
         let mut again = false;
         loop {
             let event = if again {
@@ -64,7 +75,18 @@ impl Registration {
             if let Some(end) = self.end(&picture) {
                 return Ok(end);
             }
-            again = !self.settle(&picture).await;
+            let command = self.command(&picture);
+            // What was done and has not been told of yet is not done twice.
+            if command.is_none() || command == done {
+                again = false;
+                done = command;
+                continue;
+            }
+            let ended = self.settle(command.clone()).await;
+            (again, done) = (
+                ended == Ended::Again,
+                command.filter(|_| ended == Ended::Done),
+            );
         }
     }
 
@@ -131,21 +153,28 @@ impl Registration {
         displaced.then(|| HolderError::Displaced { node: name() })
     }
 
-    /// Brings the registration in order. Gives whether it is, or there is nothing to be done before something changes.
-    async fn settle(&self, picture: &Picture) -> bool {
-        let Some(command) = self.command(picture) else {
-            return true;
+    /// Brings the registration in order.
+    async fn settle(&self, command: Option<Command>) -> Ended {
+        let Some(command) = command else {
+            return Ended::Done;
         };
         match self.client.admin().execute(command).await {
             Ok(_) => {
                 let (service, endpoint) = (&self.options.service, &self.options.endpoint);
                 tracing::info!(%service, %endpoint, "registered");
-                true
+                Ended::Done
             }
             // What was rejected is tried again when the records have changed: every attempt is an entry of the log.
             Err(error) => {
                 tracing::warn!(%error, "not registered");
-                matches!(error, Error::Rejected(_))
+                match error {
+                    Error::Rejected(_) => Ended::Rejected,
+                    Error::Refused { .. }
+                    | Error::Unreachable { .. }
+                    | Error::Deadline { .. }
+                    | Error::OutcomeUnknown { .. }
+                    | Error::Invalid(_) => Ended::Again,
+                }
             }
         }
     }

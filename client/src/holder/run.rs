@@ -1,7 +1,7 @@
 //! Drives the node's machine for a process whose only role is to hold copies: it can be primary of nothing, so that
 //! nothing rests on a lease, and no promise has to be kept on a disk.
 
-use super::book::Book;
+use super::book::OrderBook;
 use crate::Sessions;
 use std::{
     sync::Arc,
@@ -19,7 +19,7 @@ pub(super) struct Run {
     sessions: Sessions,
     machine: Agent,
     service: ServiceName,
-    book: Arc<Book>,
+    book: Arc<OrderBook>,
     origin: Instant,
     /// Names the process, so that a restart is told from a pause.
     run: u64,
@@ -31,7 +31,7 @@ impl Run {
         member: Member,
         session: u64,
         service: ServiceName,
-        book: Arc<Book>,
+        book: Arc<OrderBook>,
     ) -> Self {
         let start = Start {
             member,
@@ -78,8 +78,9 @@ impl Run {
 
     /// Hands the machine what the process has said since.
     fn tell(&mut self) {
-        if let Some((store, health, note)) = self.book.news() {
+        if let Some(store) = self.book.news() {
             let service = self.service.clone();
+            let (health, note) = self.book.health();
             let seen = self.observation(health, note);
             self.feed(Input::Observed { service, seen });
             self.feed(self.stored(store));

@@ -88,7 +88,10 @@ pub fn value_of(record: Option<&Record>) -> Option<u64> {
         | Record::Client(_)
         | Record::Automation(_)
         | Record::Pause(_)
-        | Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => None,
+        | Record::Receipt(_)
+        | Record::Store(_)
+        | Record::Rebalance(_)
+        | Record::Item(_) => None,
     }
 }
 

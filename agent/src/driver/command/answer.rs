@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use tenure_core::agent::{Observation, Observed};
-use tenure_core::{Attributes, Health, Millis, Note, Position, Presence, Rejoin};
+use tenure_core::copies::Checksum;
+use tenure_core::{Attributes, Health, Held, Millis, Note, Position, Presence, Rejoin};
 
-use super::super::{DriverError, note};
+use super::super::{DriverError, Room, note};
 
 /// A word of the answer, and what it stands for.
 type Words<T, const N: usize> = [(&'static str, T); N];
@@ -37,6 +38,8 @@ fn known(verb: &str) -> &'static [&'static str] {
         "follow" => &["rejoin", "tail"],
         "fence" | "detach" | "quiesce" | "permit" | "measure" => &["history", "offset"],
         "probe" => &["sees"],
+        "fetch" | "drop" | "verify" => &["missing", "version", "checksum", "size"],
+        "room" => &["folder", "data", "free", "total", "load"],
         _ => &[],
     }
 }
@@ -147,6 +150,62 @@ impl Answer {
     pub(super) fn sees(&self) -> Result<bool, DriverError> {
         let sees = self.word("sees", [("yes", true), ("no", false)])?;
         self.needed("sees", sees)
+    }
+
+    /// What there is of an item. What is not said is as it was ordered.
+    pub(super) fn held(&self, version: u64, size: u64) -> Result<Option<Held>, DriverError> {
+        let missing = self.word("missing", [("yes", true), ("no", false)])?;
+        if missing == Some(true) {
+            return Ok(None);
+        }
+        let checksum = match self.get("checksum") {
+            None | Some("") => None,
+            Some(text) => Some(self.checksum(text)?),
+        };
+        Ok(Some(Held {
+            version: self.number("version")?.unwrap_or(version),
+            checksum,
+            size: self.number("size")?.unwrap_or(size),
+        }))
+    }
+
+    fn checksum(&self, text: &str) -> Result<Checksum, DriverError> {
+        let wrong = || {
+            self.unreadable(format!(
+                "checksum={text} is not 1 to 32 bytes in hexadecimal"
+            ))
+        };
+        if !text.is_ascii() || !text.len().is_multiple_of(2) {
+            return Err(wrong());
+        }
+        let digits = (0..text.len()).step_by(2);
+        let bytes = digits.map(|at| u8::from_str_radix(&text[at..at + 2], 16));
+        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().map_err(|_| wrong())?;
+        Checksum::new(&bytes).map_err(|_| wrong())
+    }
+
+    /// How much room there is, as far as it is said.
+    pub(super) fn room(&self) -> Result<Room, DriverError> {
+        let bytes = match (self.number("free")?, self.number("total")?) {
+            (Some(free), Some(total)) => Some((free, total)),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(self.unreadable("free is there without total".to_owned()));
+            }
+            (None, Some(_)) => {
+                return Err(self.unreadable("total is there without free".to_owned()));
+            }
+        };
+        Ok(Room {
+            folder: self.get("data").map_or(0, run_number),
+            bytes,
+            load: self.number("load")?.unwrap_or(0),
+        })
+    }
+
+    /// The folder whose disk holds the copies.
+    pub(super) fn folder(&self) -> Option<&str> {
+        self.get("folder")
     }
 
     /// What is seen, and the process whose exit is to be watched for.

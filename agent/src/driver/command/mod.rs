@@ -24,6 +24,14 @@
 //! | `permit` | lets nobody else acknowledge | `TENURE_MEMBERS` = `NODE=HOST:PORT`, separated by spaces | position, after it |
 //! | `measure` | | | position |
 //! | `probe` | asks the primary for a sign of life | `TENURE_PRIMARY` | `sees` = `yes` or `no` |
+//! | `fetch` | gets an item from the instance at `TENURE_FROM`; durable when it ends | `TENURE_ITEM`, `TENURE_VERSION`, `TENURE_CHECKSUM` (hexadecimal, empty when there is none), `TENURE_SIZE`, `TENURE_FROM` | what there is of the item then; see below |
+//! | `drop` | deletes the copy, unless it is of a later version | as for `fetch`, without `TENURE_FROM` | as for `fetch` |
+//! | `verify` | reads the copy from the disk | as for `drop` | as for `fetch` |
+//! | `room` | says how much room there is for copies | | `folder`, on whose disk they lie, or `free` and `total` in bytes; `load` in thousandths; `data`, any text that is another one when what was there is lost |
+//!
+//! The last four are for services of the kind `copies`, and are asked with `copies = true` alone, beside whatever else is done, up to four at a
+//! time. They answer `missing` = `yes` when there is no copy (any more), else `version` and `size` (as ordered when they are not said)
+//! and `checksum`, of what was read. What is fetched and is not of the version and the checksum that was asked for must be discarded.
 //!
 //! A position is `history`, which names what the offset counts in, and `offset`, a number; both or neither.
 //! `observe` may also answer: `presence` = `running` (when it is not said), `exited` or `unknown`; `health` =
@@ -33,7 +41,10 @@
 //! exit is then told of at once; `note`; and `attribute.NAME`.
 
 mod answer;
+mod copies;
 mod settings;
+
+use std::sync::Arc;
 
 use tenure_core::agent::{Action, Feat, Observation, Observed};
 use tenure_core::{Attributes, Health, Millis, Presence};
@@ -43,16 +54,21 @@ use tokio::time::Instant;
 use super::pid::LocalProcess;
 use super::presence::PresenceTeller;
 use super::run::{Errand, run};
-use super::{ConfigError, Doing, Driver, DriverError, InstanceAt, PresenceWatch, note};
+use super::{ConfigError, Custodian, Doing, Driver, DriverError, InstanceAt, PresenceWatch, note};
 use answer::Answer;
 use settings::Settings;
 
 const OUTPUT_MAX: usize = 64 * 1024;
 
-/// The driver of an instance that a program of the operator's manages.
-pub(super) struct Command {
+/// The operator's program, and the instance that it is for.
+struct Program {
     instance: InstanceAt,
     settings: Settings,
+}
+
+/// The driver of an instance that a program of the operator's manages.
+pub(super) struct Command {
+    program: Arc<Program>,
     presence: PresenceTeller,
     watched: Option<Watched>,
     /// What was seen last, and when; forgotten after an action.
@@ -113,17 +129,7 @@ fn verb(action: &Action) -> (&'static str, Vec<(&'static str, String)>) {
     }
 }
 
-impl Command {
-    pub(super) fn parse(instance: InstanceAt, table: toml::Table) -> Result<Self, ConfigError> {
-        Ok(Self {
-            instance,
-            settings: Settings::parse(table)?,
-            presence: PresenceTeller::new(),
-            watched: None,
-            seen: None,
-        })
-    }
-
+impl Program {
     /// Runs the program for one verb.
     async fn ask(
         &self,
@@ -151,16 +157,28 @@ impl Command {
         }
         Answer::read(verb, &ran.output)
     }
+}
+
+impl Command {
+    pub(super) fn parse(instance: InstanceAt, table: toml::Table) -> Result<Self, ConfigError> {
+        let settings = Settings::parse(table)?;
+        Ok(Self {
+            program: Arc::new(Program { instance, settings }),
+            presence: PresenceTeller::new(),
+            watched: None,
+            seen: None,
+        })
+    }
 
     async fn look(&mut self) -> Observation {
-        let fresh = self.settings.observe_every;
+        let fresh = self.program.settings.observe_every;
         if let Some((at, seen)) = &self.seen
             && at.elapsed() < fresh
             && self.presence.now() == seen.presence
         {
             return seen.clone();
         }
-        let answer = self.ask("observe", Vec::new()).await;
+        let answer = self.program.ask("observe", Vec::new()).await;
         let seen = match answer.and_then(|answer| answer.observation()) {
             Ok((seen, pid)) => {
                 self.watch(pid.filter(|_| seen.presence == Presence::Running));
@@ -192,7 +210,7 @@ impl Command {
     async fn carry_out(&mut self, action: Action) -> Result<Feat, DriverError> {
         self.seen = None;
         let (verb, facts) = verb(&action);
-        let answer = self.ask(verb, facts).await?;
+        let answer = self.program.ask(verb, facts).await?;
         match action {
             Action::Promote { .. } | Action::Resume => Ok(Feat::Done),
             Action::Follow { .. } => Ok(Feat::Follows(answer.rejoin()?)),
@@ -226,6 +244,12 @@ impl Driver for Command {
 
     fn act(&mut self, action: Action) -> Doing<'_, Result<Feat, DriverError>> {
         Box::pin(self.carry_out(action))
+    }
+
+    fn custodian(&mut self) -> Option<Arc<dyn Custodian>> {
+        let program = self.program.clone();
+        let copies = program.settings.copies;
+        copies.then(|| -> Arc<dyn Custodian> { Arc::new(copies::Copies(program)) })
     }
 
     fn presence(&mut self) -> PresenceWatch {

@@ -10,7 +10,7 @@ use super::super::ConfigError;
 use super::super::settings::{program, typed, within};
 
 /// How long a verb may take when nothing is set. Following may have to save and to load.
-const DEFAULTS: [(&str, u64); 10] = [
+const DEFAULTS: [(&str, u64); 14] = [
     ("observe", 1_000),
     ("promote", 5_000),
     ("follow", 60_000),
@@ -21,6 +21,10 @@ const DEFAULTS: [(&str, u64); 10] = [
     ("permit", 1_000),
     ("measure", 1_000),
     ("probe", 500),
+    ("fetch", 600_000),
+    ("drop", 60_000),
+    ("verify", 600_000),
+    ("room", 1_000),
 ];
 
 /// The table as it is written. Times are in milliseconds.
@@ -35,6 +39,9 @@ struct Written {
     /// How old an observation may be before the program is run again.
     #[serde(default = "observe_every")]
     observe_every: Millis,
+    /// Whether the program is to be asked for copies of items.
+    #[serde(default)]
+    copies: bool,
 }
 
 fn observe_every() -> Millis {
@@ -48,6 +55,7 @@ pub(super) struct Settings {
     pub(super) program: Vec<String>,
     within: BTreeMap<&'static str, Duration>,
     pub(super) observe_every: Duration,
+    pub(super) copies: bool,
 }
 
 impl Settings {
@@ -75,6 +83,7 @@ impl Settings {
                 .map(limit)
                 .collect::<Result<_, ConfigError>>()?,
             observe_every: within("observe_every", written.observe_every, 10, 60_000)?,
+            copies: written.copies,
         })
     }
 

@@ -159,6 +159,7 @@ impl Rig {
         let driver = Box::new(store.clone());
         let instance = Instance::new(service(), driver, slot.clone(), tell.clone(), paced);
         let hands = Hands {
+            books: BTreeMap::new(),
             slots: [(service(), slot.clone())].into(),
             keeper: Keeper::start(write).unwrap(),
             kept: setup.kept,

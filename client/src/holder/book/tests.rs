@@ -13,12 +13,12 @@ fn order(item: &str, version: u64) -> CopyOrder {
     }
 }
 
-fn next(book: &Arc<Book>) -> Option<Order> {
-    Book::next(book).now_or_never()
+fn next(book: &Arc<OrderBook>) -> Option<Order> {
+    OrderBook::next(book).now_or_never()
 }
 
-fn told(book: &Book) -> Vec<(String, OrderProgress)> {
-    let (sign, ..) = book.news().expect("there is news");
+fn told(book: &OrderBook) -> Vec<(String, OrderProgress)> {
+    let sign = book.news().expect("there is news");
     let row = |it: OrderReport| (it.item.as_str().to_owned(), it.progress);
     sign.orders.into_iter().map(row).collect()
 }
@@ -31,7 +31,7 @@ const HELD: Held = Held {
 
 #[test]
 fn an_order_is_handed_out_once_and_told_until_it_is_wanted_no_more() {
-    let book = Arc::new(Book::new(7));
+    let book = Arc::new(OrderBook::new(7));
     book.take(vec![order("a", 1), order("b", 1)]);
     let first = next(&book).unwrap();
     assert_eq!(first.what(), &order("a", 1));
@@ -59,7 +59,7 @@ fn an_order_is_handed_out_once_and_told_until_it_is_wanted_no_more() {
 
 #[test]
 fn an_order_that_failed_is_tried_again_when_it_is_ordered_otherwise_or_anew() {
-    let book = Arc::new(Book::new(7));
+    let book = Arc::new(OrderBook::new(7));
     book.take(vec![order("a", 1)]);
     drop(next(&book).unwrap());
     assert!(matches!(told(&book)[0].1, OrderProgress::Failed(_)));
@@ -80,7 +80,7 @@ fn an_order_that_failed_is_tried_again_when_it_is_ordered_otherwise_or_anew() {
 
 #[test]
 fn what_an_earlier_attempt_says_is_not_taken_for_a_later_one() {
-    let book = Arc::new(Book::new(7));
+    let book = Arc::new(OrderBook::new(7));
     book.take(vec![order("a", 1)]);
     let early = next(&book).unwrap();
     book.take(vec![]);
@@ -93,7 +93,7 @@ fn what_an_earlier_attempt_says_is_not_taken_for_a_later_one() {
 
 #[test]
 fn an_order_that_was_taken_back_before_anybody_saw_it_is_never_handed_out() {
-    let book = Arc::new(Book::new(7));
+    let book = Arc::new(OrderBook::new(7));
     for version in 1..1_000 {
         book.take(vec![order("a", version)]);
     }
