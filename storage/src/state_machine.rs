@@ -25,6 +25,9 @@ pub(crate) use live::Shared;
 /// Entries that are applied under one lock of the state, at most.
 const ENTRIES_AT_ONCE: usize = 512;
 
+/// Items of which those entries speak, at most, unless it is one entry.
+const ITEMS_AT_ONCE: usize = 8_192;
+
 type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
 /// The state machine that openraft drives. There is one per store.
@@ -61,10 +64,38 @@ impl StateMachine {
             decoded.push(decode(entry)?);
             responders.push(responder);
         }
-        let outcomes = self.shared.apply(decoded)?;
-        respond(responders, outcomes);
+        let mut responders = responders.into_iter();
+        for part in parts(decoded) {
+            let count = part.len();
+            let outcomes = self.shared.apply(part)?;
+            respond(responders.by_ref().take(count).collect(), outcomes);
+        }
         Ok(())
     }
+}
+
+/// Cuts entries so that those applied under one lock speak of a bounded number of items: readers wait meanwhile.
+fn parts(entries: Vec<Decoded>) -> Vec<Vec<Decoded>> {
+    let mut parts: Vec<Vec<Decoded>> = Vec::new();
+    let mut weight = 0;
+    for entry in entries {
+        let items = match &entry.what {
+            What::Command(envelope) => envelope.command.items(),
+            What::Blank | What::Membership(_) => 0,
+        };
+        let fits = weight + items <= ITEMS_AT_ONCE;
+        match parts.last_mut().filter(|_| fits) {
+            Some(part) => {
+                part.push(entry);
+                weight += items;
+            }
+            None => {
+                parts.push(vec![entry]);
+                weight = items;
+            }
+        }
+    }
+    parts
 }
 
 fn respond(responders: Vec<Option<ApplyResponder<TypeConfig>>>, outcomes: Vec<Outcome>) {

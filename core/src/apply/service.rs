@@ -117,6 +117,7 @@ fn state_members_anew(change: &mut Change<'_>, name: &ServiceName) {
 fn remove(change: &mut Change<'_>, name: &ServiceName, expected: Revision) -> Verdict {
     let now = service(change.state, name)?;
     unchanged(&Key::Service(name.clone()), expected, now.modified)?;
+    copies::check_service(change.state, name)?;
     let assignment = change.state.assignment(name).cloned();
     let primary = assignment
         .as_ref()
@@ -135,7 +136,6 @@ fn remove(change: &mut Change<'_>, name: &ServiceName, expected: Revision) -> Ve
             ),
         );
     }
-    copies::check_service(change.state, name)?;
     change.delete(&Key::Rebalance(name.clone()));
     if let Some(node) = primary {
         change.delete(&Key::Instance(name.clone(), node));

@@ -2,7 +2,7 @@
 //! none of the others from being taken. All are conditional, so that repeating them is harmless, and carry no request id.
 
 use super::{Checked, ItemName, Reported};
-use crate::{Member, NodeId};
+use crate::{Command, Member, NodeId};
 
 /// An item to be made known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,44 @@ impl CopiesCommand {
             | Self::Regain { .. }
             | Self::Renew { .. }
             | Self::Rebalance(_) => 0,
+        }
+    }
+}
+
+impl Command {
+    /// Of how many items it speaks: what carrying it out costs grows with them.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        if let Self::Copies { what, .. } = self {
+            what.items()
+        } else {
+            0
+        }
+    }
+
+    /// Whether it may leave items with fewer fresh copies: a report of what was missed or is lost, or a loss that was
+    /// accepted. C7 holds of every other step.
+    #[must_use]
+    pub fn may_lose_copies(&self) -> bool {
+        if let Self::Batch(commands) = self {
+            return commands.iter().any(Self::may_lose_copies);
+        }
+        let Self::Copies { what, .. } = self else {
+            return false;
+        };
+        match what {
+            CopiesCommand::Report(_)
+            | CopiesCommand::Verify(_)
+            | CopiesCommand::Lose { .. }
+            | CopiesCommand::Renew { .. } => true,
+            CopiesCommand::Empty { accept_loss, .. } => *accept_loss,
+            CopiesCommand::Place(_)
+            | CopiesCommand::Assign(_)
+            | CopiesCommand::Drop(_)
+            | CopiesCommand::Dropped(_)
+            | CopiesCommand::Remove(_)
+            | CopiesCommand::Regain { .. }
+            | CopiesCommand::Rebalance(_) => false,
         }
     }
 }

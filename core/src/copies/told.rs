@@ -17,7 +17,7 @@ pub struct Item {
     pub checksum: Option<Checksum>,
     /// Bytes of that version; 0 when the service does not tell sizes.
     pub size: u64,
-    /// How many fresh copies are wanted.
+    /// How many fresh copies are wanted; 0 in what is stored of one that follows the policy.
     pub wanted: u8,
     /// Whether that is what the policy says, and changes with it.
     pub follows: bool,
@@ -38,13 +38,19 @@ impl Ledger {
     #[must_use]
     pub fn stored(&self, name: &ItemName) -> Option<Item> {
         let slot = self.names.find(&self.slab, name.as_str().as_bytes());
-        self.told(slot?, |_, cell| cell.state())
+        self.as_stored(slot?)
     }
 
     /// All items as they are stored, in the order of their names.
     pub fn all_stored(&self) -> impl Iterator<Item = Item> {
         let slots = self.names.after(&self.slab, None);
-        slots.filter_map(|slot| self.told(slot, |_, cell| cell.state()))
+        slots.filter_map(|slot| self.as_stored(slot))
+    }
+
+    fn as_stored(&self, slot: u32) -> Option<Item> {
+        let item = self.told(slot, |_, cell| cell.state())?;
+        let wanted = if item.follows { 0 } else { item.wanted };
+        Some(Item { wanted, ..item })
     }
 
     /// The name of an item.

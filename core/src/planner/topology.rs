@@ -3,12 +3,14 @@
 //! The plan only adds and changes, unless removal is asked for in so many words. It never touches
 //! who is primary beyond naming the first one: that is a decision about data, not about layout.
 
+mod surplus;
+
 use crate::{
-    Attributes, Command, Endpoint, Epoch, Instance, Key, Kind, Lifecycle, Node, NodeId, NodeName,
-    NodeRef, Note, PinKind, Policy, Service, ServiceName, State, Zone,
+    Attributes, Command, Endpoint, Epoch, Kind, Node, NodeName, NodeRef, Note, PinKind, Policy,
+    Service, ServiceName, State, Zone,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A wanted node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +86,7 @@ pub fn plan(state: &State, topology: &Topology, remove: bool) -> Plan {
     for (name, wanted) in &topology.services {
         plan_service(&mut plan, state, topology, name, wanted);
     }
-    plan_surplus(&mut plan, state, topology, remove);
+    surplus::plan(&mut plan, state, topology, remove);
     plan
 }
 
@@ -272,111 +274,6 @@ fn stands_against(
     }
     let pin = state.pins().get(&node.id)?;
     (pin.kind == PinKind::Down).then(|| format!("the node is pinned down ({})", pin.reason))
-}
-
-fn plan_surplus(plan: &mut Plan, state: &State, topology: &Topology, remove: bool) {
-    for service in state.services().values() {
-        let wanted = topology.services.get(&service.name);
-        for instance in state.instances(&service.name) {
-            let name = state.nodes().get(&instance.node).map(|node| &node.name);
-            let keep = wanted
-                .zip(name)
-                .is_some_and(|(w, name)| w.instances.contains_key(name));
-            let is_primary = is_primary(state, &service.name, instance.node);
-            let goes_with_service = remove && is_primary && wanted.is_none();
-            if !keep && !goes_with_service {
-                surplus_instance(plan, instance, is_primary, remove);
-            }
-        }
-        if wanted.is_none() {
-            surplus_service(plan, service, remove);
-        }
-    }
-    let services = topology.services.values();
-    let named: BTreeSet<&NodeName> = services.flat_map(|s| s.instances.keys()).collect();
-    let present = state.nodes().values().filter(|node| node.is_present());
-    for node in present.filter(|node| !topology.nodes.contains_key(&node.name)) {
-        let held = |service: &&ServiceName| {
-            topology.services.contains_key(*service) && is_primary(state, service, node.id)
-        };
-        let stays = if named.contains(&node.name) {
-            Some("a service of the topology names it".to_owned())
-        } else {
-            let service = state.services_on(node.id).find(held);
-            service.map(|name| format!("it is the primary of {name}"))
-        };
-        surplus_node(plan, node, stays, remove);
-    }
-}
-
-fn is_primary(state: &State, service: &ServiceName, node: NodeId) -> bool {
-    let primary = state.assignment(service).and_then(|now| now.primary);
-    primary.is_some_and(|primary| primary.node == node)
-}
-
-const NOT_NAMED: &str = "not in the topology; kept, as removal was not asked for";
-
-fn surplus_instance(plan: &mut Plan, instance: &Instance, is_primary: bool, remove: bool) {
-    let Instance {
-        service,
-        node,
-        modified,
-        ..
-    } = instance;
-    let subject = Key::Instance(service.clone(), *node);
-    if !remove {
-        plan.holds.push(format!("{subject}: {NOT_NAMED}"));
-    } else if is_primary {
-        plan.holds.push(format!(
-            "{subject}: it is the primary; make another one primary first"
-        ));
-    } else {
-        let (service, node) = (service.clone(), NodeRef::Id(*node));
-        let command = Command::RemoveInstance {
-            service,
-            node,
-            expected: *modified,
-        };
-        plan.step(format!("remove {subject}"), command);
-    }
-}
-
-fn surplus_service(plan: &mut Plan, service: &Service, remove: bool) {
-    let Service { name, modified, .. } = service;
-    if remove {
-        let command = Command::RemoveService {
-            name: name.clone(),
-            expected: *modified,
-        };
-        plan.step(format!("remove service {name}"), command);
-    } else {
-        plan.holds.push(format!("service {name}: {NOT_NAMED}"));
-    }
-}
-
-fn surplus_node(plan: &mut Plan, node: &Node, stays: Option<String>, remove: bool) {
-    let Node {
-        name,
-        id,
-        modified,
-        lifecycle,
-        ..
-    } = node;
-    if !remove {
-        plan.holds.push(format!("node {name}: {NOT_NAMED}"));
-    } else if *lifecycle == Lifecycle::Active {
-        plan.holds
-            .push(format!("node {name}: it is active; drain it first"));
-    } else if let Some(why) = stays {
-        plan.holds.push(format!("node {name}: {why}"));
-    } else {
-        let command = Command::RemoveNode {
-            node: NodeRef::Id(*id),
-            expected: *modified,
-            reason: Note::new("not in the topology").unwrap_or_default(),
-        };
-        plan.step(format!("remove node {name}"), command);
-    }
 }
 
 fn present<'a>(state: &'a State, name: &NodeName) -> Option<&'a Node> {

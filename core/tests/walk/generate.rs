@@ -28,7 +28,8 @@ impl Generator<'_> {
             60..70 => self.assignment(),
             70..86 => self.decision(),
             86..90 => self.pin(),
-            90..92 => self.client(),
+            90..91 => self.client(),
+            91..96 => self.copies(),
             _ => self.batch(),
         }
     }

@@ -3,6 +3,7 @@
 //! built from them are compared with it.
 
 pub mod claims;
+mod copies;
 mod counts;
 mod decisions;
 pub mod dice;
@@ -62,7 +63,9 @@ impl Walk {
         let index = self.state.applied().next();
         let applied = self.state.apply(index, &envelope);
         let label = format!("{}: {envelope:?}", self.label);
-        let broken = invariants::check_step(&before, &self.state, &applied);
+        let lossy = envelope.command.may_lose_copies();
+        let mut broken = invariants::check_step(&before, &self.state, &applied);
+        broken.extend(invariants::check_copies_step(&before, &self.state, lossy));
         assert!(broken.is_empty(), "{label}: {broken:?}");
         claims::check(&before, &self.state, &envelope, &applied, &label);
         assert_eq!(self.mirror.apply(index, &envelope), applied, "{label}");
