@@ -4,16 +4,20 @@ use clap::Args;
 
 use crate::stage::{Cargo, Failure, timed};
 
+/// How many seeds are tried when nothing else is said.
+const SEEDS: u64 = 10_000;
+
 /// Controllers and agents in the model world, under random faults.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// How many seeds; each is a run in a world of its own.
-    #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
+    /// How many seeds, 10,000 unless one is named; each is a run in a world of its own, and as many run at a time
+    /// as there are cores.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// New seeds are begun for so many minutes, instead of so many seeds.
     #[arg(long)]
     minutes: Option<u64>,
-    /// The first seed; otherwise one that was never tried. Alone it is the only one.
+    /// The first seed; otherwise one that was never tried. With no number of seeds it is the only one.
     #[arg(long)]
     seed: Option<u64>,
     /// How many faults a run has.
@@ -53,8 +57,8 @@ impl Simulate {
             .arg("--")
             .arg("--nocapture")
             .env("TENURE_FAULTS_SHRINK", "1");
-        let one = self.seed.is_some() && self.minutes.is_none();
-        let seeds = if one { 1 } else { self.seeds };
+        let usual = if self.seed.is_some() { 1 } else { SEEDS };
+        let seeds = self.seeds.unwrap_or(usual);
         let numbers = [
             ("TENURE_FAULTS_SEED", self.seed),
             ("TENURE_FAULTS_MINUTES", self.minutes),
@@ -86,7 +90,7 @@ mod unit {
 
     fn simulate() -> Simulate {
         Simulate {
-            seeds: 500,
+            seeds: Some(500),
             minutes: None,
             seed: None,
             faults: None,
@@ -106,6 +110,7 @@ mod unit {
         );
         let again = Simulate {
             seed: Some(7),
+            seeds: None,
             steps: Some("3,9".to_owned()),
             trace: true,
             to: Some(9),

@@ -55,6 +55,17 @@ impl Tally {
         *self.happened.entry(what.into()).or_default() += times;
     }
 
+    /// Takes in what came of other runs.
+    pub fn join(&mut self, other: Tally) {
+        self.runs += other.runs;
+        self.acked += other.acked;
+        self.simulated += other.simulated;
+        self.faults += other.faults;
+        for (what, times) in other.happened {
+            self.add(what, times);
+        }
+    }
+
     /// Takes a run in that has ended well.
     pub fn take(&mut self, world: &World) {
         self.runs += 1;
