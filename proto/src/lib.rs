@@ -9,6 +9,7 @@
 mod convert;
 mod error;
 mod filter;
+pub mod net;
 pub mod refusal;
 
 pub use error::{NotOnWire, ParseError};
