@@ -1,67 +1,146 @@
-//! thin
-mod kernel;
-mod network;
-use std::time::Duration;
-use tenure_server::{Config, Server};
-use tenure_tests::cluster::Calls;
-use tenure_core::{ServerId, Command};
+//! The whole system in simulated time: real servers and the real client library, over a network, clocks and disks that a
+//! seed determines, under faults that it determines too.
+#![allow(
+    clippy::print_stdout,
+    reason = "a command-line tool: its output is what it is for"
+)]
 
-fn main() {
-    assert!(tenure_proto::net::simulate(Box::new(network::Simulated)));
-    if std::env::var("LOG").is_ok() {
-        tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).init();
-    }
-    for _ in 0..2 {
-        let real = std::time::Instant::now();
-        let t = std::thread::spawn(|| { kernel::begin(7); run(7) });
-        t.join().unwrap();
-        println!("real {:?}", real.elapsed());
-    }
+mod faults;
+mod kernel;
+mod library;
+mod links;
+mod load;
+mod network;
+mod place;
+mod run;
+mod servers;
+mod tally;
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use run::Plan;
+use tally::Tally;
+
+/// Real servers in simulated time, under faults.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds are tried.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// For how many seconds of simulated time there are faults.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Shows what happens in each run.
+    #[arg(long)]
+    trace: bool,
+    /// Shows what the servers log, too.
+    #[arg(long)]
+    log: bool,
+    /// Runs each seed twice and says whether both runs were the same.
+    #[arg(long)]
+    twice: bool,
 }
 
-fn run(seed: u64) {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(seed)
-        .simulation_duration(Duration::from_secs(3600))
-        .tick_duration(Duration::from_millis(1))
-        .min_message_latency(Duration::from_millis(0))
-        .max_message_latency(Duration::from_millis(3))
-        .tcp_capacity(65536)
-        .build();
-    let servers: String = (1..=3).map(|i| format!("[[servers]]\nid = {i}\nraft = \"s{i}:7401\"\napi = \"s{i}:7400\"\n")).collect();
-    for i in 1..=3 {
-        let data = dir.path().join(format!("s{i}"));
-        let text = format!("cluster = \"sim\"\nserver = {i}\ndata_dir = {data:?}\n[raft]\nlisten = \"0.0.0.0:7401\"\n[api]\nlisten = \"0.0.0.0:7400\"\n{servers}");
-        sim.host(format!("s{i}"), move || {
-            let text = text.clone();
-            async move {
-                let config = Config::parse("sim.toml".as_ref(), &text)?;
-                let running = Server::start(config).await?;
-                running.wait().await?;
-                Ok(())
-            }
-        });
-    }
-    sim.client("c1", async move {
-        let calls: Vec<Calls> = (1..=3).map(|i| Calls::new(ServerId(i), &format!("s{i}:7400"))).collect();
-        for round in 0..2000 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            let mut done = false;
-            for c in &calls {
-                match c.execute(&Command::OpenClient, None).await {
-                    Ok(d) => { println!("{:?} round {round} server {:?} done at {}", kernel::elapsed(), c.server, d.revision); done = true; break }
-                    Err(e) => if std::env::var("LOG").is_ok() { println!("{e}") },
-                }
-            }
-            if done { break }
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// The panic of any thread, once there was one.
+pub fn panicked() -> Option<String> {
+    PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match place::recorded() {
+        Ok(None) => {}
+        Ok(Some(status)) => {
+            return if status.success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
         }
-        Ok(())
-    });
-    loop {
-        let end = sim.step().unwrap();
-        kernel::set_elapsed(sim.elapsed());
-        if end { break }
+        Err(why) => {
+            println!("the recorder of writes and syncs cannot be preloaded: {why}");
+            return ExitCode::FAILURE;
+        }
     }
-    println!("sim {:?} trace {:?}", sim.elapsed(), network::trace());
+    std::panic::set_hook(Box::new(|panic| {
+        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(format!("a panic: {panic}"));
+    }));
+    if arguments.log {
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stdout)
+            .init();
+    }
+    let first = tenure_proto::net::simulate(Box::new(network::Simulated));
+    assert!(first, "there is one simulated network");
+    all(&arguments)
+}
+
+fn all(arguments: &Arguments) -> ExitCode {
+    let mut sum = Tally::default();
+    let began = Instant::now();
+    let mut same = 0;
+    for seed in arguments.seed..arguments.seed + arguments.seeds {
+        let plan = Plan {
+            seed,
+            length: Duration::from_secs(arguments.seconds),
+            told: arguments.trace,
+        };
+        let ended = one(&plan);
+        if arguments.twice {
+            let again = one(&plan);
+            let traces =
+                [&ended, &again].map(|ended| ended.as_ref().map_or(0, |tally| tally.trace));
+            same += u64::from(traces[0] == traces[1]);
+        }
+        match ended {
+            Ok(tally) => {
+                println!("seed {seed}: {tally}");
+                sum.add(&tally);
+            }
+            Err(why) => {
+                println!("seed {seed} FAILED: {why}");
+                println!(
+                    "to repeat: cargo xtask simulate --system --seed {seed} --seconds {} --trace",
+                    arguments.seconds
+                );
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let real = began.elapsed().as_secs_f64();
+    println!("{} seeds in {real:.1} s: {sum}", arguments.seeds);
+    if arguments.twice {
+        println!(
+            "{same} of {} seeds sent the same at the same times when run again",
+            arguments.seeds
+        );
+    }
+    let never = sum.never();
+    if arguments.seeds >= 5 && !never.is_empty() {
+        println!("FAILED: {}", never.join(", "));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs a plan on a thread of its own: what a thread keeps to itself begins anew.
+fn one(plan: &Plan) -> Result<Tally, String> {
+    let plan = plan.clone();
+    let thread = std::thread::Builder::new().name("simulation".to_owned());
+    let running = thread.spawn(move || run::run(&plan));
+    let running = running.map_err(|why| format!("no thread: {why}"))?;
+    match running.join() {
+        Ok(ended) => ended,
+        Err(_) => Err(panicked().unwrap_or_else(|| "a panic".to_owned())),
+    }
 }

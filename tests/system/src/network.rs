@@ -32,7 +32,6 @@ pub fn note(what: &[u8]) {
         digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
     DIGEST.set(digest);
-    if std::env::var_os("DBG").is_some() { println!("N {time} {} {}", what.len(), digest); }
 }
 
 /// The network that turmoil simulates.
@@ -85,7 +84,6 @@ impl AsyncWrite for Traced {
         let written = Pin::new(&mut self.0).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written {
             BYTES.set(BYTES.get() + count as u64);
-            if std::env::var_os("DBG").is_some() { println!("W {:?} {:?} {:?}", self.0.local_addr(), self.0.peer_addr(), String::from_utf8_lossy(&bytes[..count.min(300)])); }
             note(&bytes[..count]);
         }
         written
