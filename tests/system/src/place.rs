@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use tenure_tests::power_loss::{Treatment, disk::Disk, image::Image, run, trace};
+use tenure_tests::power_loss::{Treatment, chance::Chance, disk::Disk, image::Image, run, trace};
 
 const FOLDER: &str = "TENURE_RECORDER_FOLDER";
 const TRACE: &str = "TENURE_RECORDER_TRACE";
@@ -82,14 +82,69 @@ impl Place {
     /// # Errors
     /// When the trace cannot be read.
     pub fn after_cut(&mut self, server: &str, treatment: Treatment) -> io::Result<Image> {
-        self.catch_up()?;
+        self.mark()?;
+        Ok(self.below(server, treatment))
+    }
+
+    /// From here on [`Place::after_cut_since`] may let the power be cut.
+    ///
+    /// # Errors
+    /// When the trace cannot be read.
+    pub fn mark(&mut self) -> io::Result<()> {
+        for record in self.news()? {
+            self.disk.apply(&record)?;
+        }
+        Ok(())
+    }
+
+    /// The folders of servers as they are found when the power of all was cut at one moment since the last mark,
+    /// between any two of their writes and syncs.
+    ///
+    /// # Errors
+    /// When the trace cannot be read.
+    pub fn after_cut_since(
+        &mut self,
+        servers: &[String],
+        treatment: Treatment,
+        chance: &mut Chance,
+    ) -> io::Result<Vec<Image>> {
+        let folders: Vec<PathBuf> = servers
+            .iter()
+            .map(|server| self.name.join(server))
+            .collect();
+        let is_theirs = |record: &trace::Record| {
+            let mut folders = folders
+                .iter()
+                .map(|folder| folder.as_os_str().as_encoded_bytes());
+            folders.any(|folder| record.path.starts_with(folder))
+        };
+        let news = self.news()?;
+        let mut left = chance.up_to(news.iter().filter(|record| is_theirs(record)).count());
+        let all = |place: &Self| {
+            let image = |server: &String| place.below(server, treatment);
+            servers.iter().map(image).collect::<Vec<Image>>()
+        };
+        let mut images = None;
+        for record in news {
+            if is_theirs(&record) {
+                if left == 0 && images.is_none() {
+                    images = Some(all(self));
+                }
+                left = left.saturating_sub(1);
+            }
+            self.disk.apply(&record)?;
+        }
+        Ok(images.unwrap_or_else(|| all(self)))
+    }
+
+    fn below(&self, server: &str, treatment: Treatment) -> Image {
         let below = self.name.join(server);
         let whole = self.disk.after_cut(treatment);
         let own = whole.0.into_iter().filter_map(|(path, pages)| {
             let path = path.strip_prefix(&below).ok()?.to_owned();
             (path != Path::new("")).then_some((path, pages))
         });
-        Ok(Image(own.collect()))
+        Image(own.collect())
     }
 
     /// Puts a folder in the place of a server's, durably.
@@ -115,33 +170,23 @@ impl Place {
         File::open(self.root.path())?.sync_all()
     }
 
-    /// Says where the folders differ from what the trace leads to: a call went past the recorder then, and what was
-    /// taken for durable means nothing.
-    ///
-    /// # Errors
-    /// When either cannot be read.
-    pub fn missed(&mut self, server: &str) -> io::Result<Option<String>> {
-        let traced = self.after_cut(server, Treatment::KEPT)?;
-        let found = Image::read(&self.of(server))?;
-        Ok(traced.difference(&found))
-    }
-
-    fn catch_up(&mut self) -> io::Result<()> {
+    /// What was done in this place since the last call.
+    fn news(&mut self) -> io::Result<Vec<trace::Record>> {
         self.trace.read_to_end(&mut self.unread)?;
         let bytes = std::mem::take(&mut self.unread);
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
+        let (mut rest, mut news) = (bytes.as_slice(), Vec::new());
+        loop {
             let mut next = rest;
-            let Ok(record) = trace::Record::decode(&mut next) else {
-                break;
-            };
-            if self.concerns(&record.path) {
-                self.disk.apply(&record)?;
+            match trace::Record::decode(&mut next) {
+                Ok(record) if self.concerns(&record.path) => news.push(record),
+                Ok(_) => {}
+                // The end of it is not there yet.
+                Err(_) => break,
             }
             rest = next;
         }
         self.unread = rest.to_vec();
-        Ok(())
+        Ok(news)
     }
 
     /// Others may run beside it in the same process.

@@ -1,12 +1,14 @@
 //! One run: a cluster forms, is used and put under faults, and must be whole again when they are over.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tenure_tests::power_loss::{Treatment, chance::Chance};
+use tenure_client::{Target, core::ServerId};
+use tenure_tests::power_loss::{Treatment, chance::Chance, image::Image};
 use tenure_tests::watches::picture::Records;
 use turmoil::Sim;
 
@@ -54,6 +56,7 @@ pub struct Run<'a> {
     /// The faults that go on: what each does to links, and which host it keeps down.
     going_on: Vec<(Duration, Vec<(usize, usize, State)>, Option<usize>)>,
     down: Vec<bool>,
+    chance: Chance,
     tally: Tally,
 }
 
@@ -105,6 +108,7 @@ impl<'a> Run<'a> {
             nodes: Rc::default(),
             going_on: Vec::new(),
             down: vec![false; SERVERS],
+            chance: Chance::new(chance.number()),
             tally: Tally::default(),
         };
         let checkpoint = [100, 100, 200, 1_000][chance.up_to(3)];
@@ -215,28 +219,35 @@ impl<'a> Run<'a> {
     }
 
     fn inflict(&mut self, fault: &Fault) -> Result<(), Failure> {
-        let leader = servers::leader(&self.probes);
-        let (down, links) = match fault.what {
-            What::Killed(server) => (Some((server, Treatment::KEPT)), None),
-            What::PowerCut(server, treatment) => (Some((server, treatment)), None),
-            What::LeaderKilled => (leader.map(|leader| (leader, Treatment::KEPT)), None),
-            What::LeaderPowerCut(treatment) => (leader.map(|leader| (leader, treatment)), None),
-            What::LeaderCutOff(state) => (None, leader.map(|leader| self.all_of(leader, state))),
-            What::CutOff(host, state) => (None, Some(self.all_of(host, state))),
-            What::Cut(one, other, state) => (None, Some(vec![(one, other, state)])),
-            What::Late(host, most) => (None, Some(self.all_of(host, State::Slow(most)))),
-            What::AllPowerCut(treatment) => return self.cut_all(fault, treatment),
-            What::HandOver | What::Checkpoint => return self.operate(fault),
-        };
         self.tally.faults += 1;
         let until = self.sim.elapsed() + fault.lasts;
-        if let Some((server, treatment)) = down {
-            self.take_down(server, treatment, until)?;
+        let leader = servers::leader(&self.probes);
+        match fault.what {
+            What::Killed(server) => self.take_down(&[server], None, until),
+            What::PowerCut(server, treatment) => self.take_down(&[server], Some(treatment), until),
+            What::AllPowerCut(treatment) => {
+                let all: Vec<usize> = (0..SERVERS).collect();
+                self.take_down(&all, Some(treatment), until)
+            }
+            What::LeaderKilled => self.take_down(leader.as_slice(), None, until),
+            What::LeaderPowerCut(treatment) => {
+                self.take_down(leader.as_slice(), Some(treatment), until)
+            }
+            What::LeaderCutOff(state) => {
+                let links = leader.map(|leader| self.all_of(leader, state));
+                self.cut(links.unwrap_or_default(), until)
+            }
+            What::CutOff(host, state) => self.cut(self.all_of(host, state), until),
+            What::Cut(one, other, state) => self.cut(vec![(one, other, state)], until),
+            What::Late(host, most) => self.cut(self.all_of(host, State::Slow(most)), until),
+            What::HandOver => self.operate(true),
+            What::Checkpoint => self.operate(false),
         }
-        if let Some(links) = links {
-            self.going_on.push((until, links, None));
-            self.set_links();
-        }
+    }
+
+    fn cut(&mut self, links: Vec<(usize, usize, State)>, until: Duration) -> Result<(), Failure> {
+        self.going_on.push((until, links, None));
+        self.set_links();
         Ok(())
     }
 
@@ -245,18 +256,7 @@ impl<'a> Run<'a> {
         others.map(|other| (host, other, state)).collect()
     }
 
-    fn cut_all(&mut self, fault: &Fault, treatment: Treatment) -> Result<(), Failure> {
-        self.tally.faults += 1;
-        let until = self.sim.elapsed() + fault.lasts;
-        for server in 0..SERVERS {
-            self.take_down(server, treatment, until)?;
-        }
-        Ok(())
-    }
-
-    fn operate(&mut self, fault: &Fault) -> Result<(), Failure> {
-        self.tally.faults += 1;
-        let hands_over = matches!(fault.what, What::HandOver);
+    fn operate(&mut self, hands_over: bool) -> Result<(), Failure> {
         // What an operator asks for need not come about while something is wrong.
         self.sim
             .client(format!("operator-{}", self.tally.faults), async move {
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
                     let _asked = client.admin().transfer_leader(None).await;
                 } else {
                     for server in 1..=SERVERS as u64 {
-                        let target = tenure_client::Target::Id(tenure_core::ServerId(server));
+                        let target = Target::Id(ServerId(server));
                         let _asked = client.admin().checkpoint(target).await;
                     }
                 }
@@ -274,29 +274,81 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Takes a server down with what a cut at this moment leaves on its disk.
+    /// Takes servers down: kills them, or cuts their power, which leaves what `treatment` says.
+    ///
+    /// A power cut comes at any moment of the next ones, between any two writes: nobody hears any more what the server
+    /// says in these moments, so whatever it has on its disk at one of them it may be found with.
     fn take_down(
         &mut self,
-        server: usize,
-        treatment: Treatment,
+        servers: &[usize],
+        treatment: Option<Treatment>,
         until: Duration,
     ) -> Result<(), Failure> {
-        self.going_on.push((until, Vec::new(), Some(server)));
-        if self.down[server] {
-            return Ok(());
+        let up = |server: &&usize| !self.down[**server];
+        let going: Vec<usize> = servers.iter().filter(up).copied().collect();
+        if treatment.is_some() {
+            let silent = going
+                .iter()
+                .flat_map(|server| self.all_of(*server, State::LostForth));
+            let silent: Vec<_> = silent.collect();
+            self.going_on.push((Duration::MAX, silent, None));
+            self.set_links();
+            self.place.mark().map_err(|why| why.to_string())?;
+            for _ in 0..self.chance.up_to(20) {
+                self.step()?;
+            }
         }
-        let host = host(server);
-        let disk = |why: std::io::Error| format!("the folder of {host}: {why}");
-        if let Some(what) = self.place.missed(&host).map_err(disk)? {
-            return Err(format!("the recorder missed something of {host}: {what}"));
+        let images = self.left_of(&going, treatment);
+        let images = images.map_err(|why| format!("the folders of servers: {why}"))?;
+        for (server, image) in going.iter().zip(images) {
+            let host = host(*server);
+            self.down[*server] = true;
+            self.probes[*server].clear();
+            self.sim.crash(host.as_str());
+            let restored = self.place.restore(&host, &image);
+            restored.map_err(|why| format!("the folder of {host}: {why}"))?;
         }
-        let left = self.place.after_cut(&host, treatment).map_err(disk)?;
-        let kept = self.place.after_cut(&host, Treatment::KEPT).map_err(disk)?;
-        self.tally.took_down(left.difference(&kept).is_some());
-        self.down[server] = true;
-        self.probes[server].clear();
-        self.sim.crash(host.as_str());
-        self.place.restore(&host, &left).map_err(disk)
+        self.going_on
+            .retain(|(until, _, _)| *until != Duration::MAX);
+        let downs = servers
+            .iter()
+            .map(|server| (until, Vec::new(), Some(*server)));
+        self.going_on.extend(downs);
+        self.set_links();
+        Ok(())
+    }
+
+    /// What is found on the disks of servers that are taken down now.
+    fn left_of(
+        &mut self,
+        servers: &[usize],
+        treatment: Option<Treatment>,
+    ) -> io::Result<Vec<Image>> {
+        let hosts: Vec<String> = servers.iter().map(|server| host(*server)).collect();
+        let cut = match treatment {
+            Some(treatment) => {
+                let chance = &mut self.chance;
+                Some(self.place.after_cut_since(&hosts, treatment, chance)?)
+            }
+            None => None,
+        };
+        let mut kept = Vec::new();
+        for host in &hosts {
+            let written = self.place.after_cut(host, Treatment::KEPT)?;
+            if let Some(what) = written.difference(&Image::read(&self.place.of(host))?) {
+                let text = format!("the recorder missed a call for {host}: {what}");
+                return Err(io::Error::other(text));
+            }
+            kept.push(written);
+        }
+        let Some(cut) = cut else {
+            self.tally.downs += hosts.len() as u64;
+            return Ok(kept);
+        };
+        for (left, written) in cut.iter().zip(&kept) {
+            self.tally.took_down(left.difference(written).is_some());
+        }
+        Ok(cut)
     }
 
     fn set_links(&mut self) {
