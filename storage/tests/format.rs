@@ -6,6 +6,8 @@ mod any;
 mod any_failover;
 #[path = "format/failover.rs"]
 mod failover;
+#[path = "format/garbage.rs"]
+mod garbage;
 #[path = "format/golden.rs"]
 mod golden;
 #[path = "format/refused.rs"]
