@@ -33,6 +33,8 @@
 //! exit is then told of at once; `note`; and `attribute.NAME`.
 
 mod answer;
+#[cfg(test)]
+mod garbage;
 mod settings;
 
 use tenure_core::agent::{Action, Feat, Observation, Observed};
