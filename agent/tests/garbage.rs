@@ -53,7 +53,7 @@ fn what_is_garbled_was_right() {
 
 proptest! {
     #[test]
-    fn a_configuration_is_taken_or_refused_by_name(text in garbled_text(Just(RIGHT.to_owned()).boxed())) {
+    fn garbage_for_a_configuration_is_taken_or_refused_by_name(text in garbled_text(Just(RIGHT.to_owned()).boxed())) {
         if let Err(refused) = Config::parse(Path::new("agent.toml"), &text) {
             let said = refused.to_string();
             prop_assert!(said.starts_with("agent.toml: "), "{}", said);

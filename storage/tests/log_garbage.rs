@@ -126,7 +126,7 @@ fn last(log: &mut LogStore) -> Option<LogId> {
 
 proptest! {
     #[test]
-    fn a_damaged_log_is_refused_or_is_the_beginning_of_what_it_was(mishap in mishap()) {
+    fn garbage_in_a_log_is_refused_or_leaves_the_beginning_of_what_it_was(mishap in mishap()) {
         let mut files = closed_log();
         mishap.befall(&mut files);
         let Some((mut log, disk)) = try_open(files) else {
@@ -341,7 +341,7 @@ fn numbers_that_no_log_has_are_refused() {
 
 proptest! {
     #[test]
-    fn what_was_written_in_error_is_refused_or_gone_on_from(
+    fn garbage_that_was_written_is_refused_or_gone_on_from(
         begin in checkpoints(),
         number in prop_oneof![Just(1_u32), Just(2), Just(u32::MAX / 2)],
         first_seq in prop_oneof![4 => Just(1_u64), 1 => (u64::MAX - 5)..=u64::MAX, 1 => 0..2_u64],
@@ -371,7 +371,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_is_read_as_what_it_says_or_refused(bytes in prop_oneof![
+    fn garbage_for_a_record_is_read_as_what_it_says_or_refused(bytes in prop_oneof![
         garbled(records()),
         resealed(),
     ]) {

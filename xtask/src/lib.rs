@@ -6,6 +6,7 @@
     reason = "a command-line tool: its output is what it is for"
 )]
 
+pub mod fuzz;
 pub mod gate;
 pub mod hygiene;
 pub mod long;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::stage::Failure;
-use xtask::{gate, hygiene, long, planted, policy, simulate};
+use xtask::{fuzz, gate, hygiene, long, planted, policy, simulate};
 
 /// The gate of Tenure, and the checks that take too long for it.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Chore {
     BenchFailover(long::BenchFailover),
     /// Random faults in the model world: more seeds than the gate tries, or one of them again.
     Simulate(simulate::Simulate),
+    /// Garbled bytes for every decoder that reads from a disk, a network or a person, for as long as asked.
+    Fuzz(fuzz::Fuzz),
     /// Safety bugs put into a copy of the core: which check finds each, after how many seeds.
     Planted(planted::Planted),
     /// The dependency policy in full, with cargo-deny.
@@ -65,6 +67,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
         Chore::Simulate(simulate) => simulate.run(),
+        Chore::Fuzz(fuzz) => fuzz.run(),
         Chore::Planted(planted) => planted.run(),
         Chore::Deps => policy::check(),
     }
