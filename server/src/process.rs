@@ -8,7 +8,7 @@ use tenure_storage::error::OpenError;
 use tenure_storage::folder::{DataFolder, Identity};
 use tenure_storage::image::Probe;
 use tenure_storage::store::{Checkpoints, Store, StoreError, StoreOptions};
-use tenure_storage::wal;
+use tenure_storage::{wal, work};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -135,7 +135,7 @@ struct Addresses {
 
 async fn open(config: &Config) -> Result<(DataFolder, Store), StartError> {
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = work::beside(move || {
         let identity = Identity {
             cluster: config.cluster.clone(),
             server: config.server.0,

@@ -100,6 +100,16 @@ unsafe extern "C" fn getrandom(into: *mut c_void, length: size_t, flags: c_uint)
     ssize_t::try_from(length).unwrap_or(ssize_t::MAX)
 }
 
+/// Processes have a number in what servers say of themselves.
+#[unsafe(no_mangle)]
+extern "C" fn getpid() -> libc::pid_t {
+    if BESIDE.load(Ordering::Relaxed) == 0 {
+        // SAFETY: the same call, past the C library.
+        return unsafe { libc::syscall(libc::SYS_getpid) as libc::pid_t };
+    }
+    4_711
+}
+
 /// The next number of a splitmix64 sequence, of which each thread has its own.
 fn number() -> u64 {
     let state = match CHANCE.get() {

@@ -1,5 +1,8 @@
 //! The whole system in simulated time: real servers and the real client library, over a network, clocks and disks that a
 //! seed determines, under faults that it determines too.
+//!
+//! Each seed is a process of its own, with the recorder of writes and syncs preloaded, so that nothing is left of one seed
+//! when the next begins, and a seed does the same wherever it stands in a list.
 #![allow(
     clippy::print_stdout,
     reason = "a command-line tool: its output is what it is for"
@@ -13,20 +16,20 @@ mod load;
 mod network;
 mod place;
 mod run;
+mod seeds;
 mod servers;
 mod tally;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
 
 use run::Plan;
-use tally::Tally;
 
 /// Real servers in simulated time, under faults.
-#[derive(Parser)]
+#[derive(Parser, Clone)]
 struct Arguments {
     /// How many seeds are tried.
     #[arg(long, default_value_t = 1)]
@@ -37,15 +40,21 @@ struct Arguments {
     /// For how many seconds of simulated time there are faults.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// How many run at a time; as many as there are cores when 0.
+    #[arg(long, default_value_t = 0)]
+    jobs: usize,
     /// Shows what happens in each run.
     #[arg(long)]
     trace: bool,
     /// Shows what the servers log, too.
     #[arg(long)]
     log: bool,
-    /// Runs each seed twice and says whether both runs were the same.
+    /// Runs each seed twice, and fails when the runs differ in what was sent, or when.
     #[arg(long)]
     twice: bool,
+    /// Disks forget what they said was durable, as a check of the checks: must fail.
+    #[arg(long)]
+    lying_disk: bool,
 }
 
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -57,85 +66,46 @@ pub fn panicked() -> Option<String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match place::recorded() {
-        Ok(None) => {}
-        Ok(Some(status)) => {
-            return if status.success() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            };
-        }
-        Err(why) => {
-            println!("the recorder of writes and syncs cannot be preloaded: {why}");
-            return ExitCode::FAILURE;
-        }
+    if place::is_recorded() {
+        one(&arguments)
+    } else {
+        seeds::all(&arguments)
     }
+}
+
+/// Runs one seed.
+fn one(arguments: &Arguments) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(format!("a panic: {panic}"));
     }));
     if arguments.log {
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stdout)
-            .init();
+        let log = tracing_subscriber::fmt().with_ansi(false);
+        log.with_writer(std::io::stdout).init();
     }
+    tenure_storage::work::simulate();
     let first = tenure_proto::net::simulate(Box::new(network::Simulated));
     assert!(first, "there is one simulated network");
-    all(&arguments)
-}
-
-fn all(arguments: &Arguments) -> ExitCode {
-    let mut sum = Tally::default();
-    let began = Instant::now();
-    let mut same = 0;
-    for seed in arguments.seed..arguments.seed + arguments.seeds {
-        let plan = Plan {
-            seed,
-            length: Duration::from_secs(arguments.seconds),
-            told: arguments.trace,
-        };
-        let ended = one(&plan);
-        if arguments.twice {
-            let again = one(&plan);
-            let traces =
-                [&ended, &again].map(|ended| ended.as_ref().map_or(0, |tally| tally.trace));
-            same += u64::from(traces[0] == traces[1]);
+    let plan = Plan {
+        seed: arguments.seed,
+        length: Duration::from_secs(arguments.seconds),
+        lying_disk: arguments.lying_disk,
+        told: arguments.trace,
+    };
+    match simulated(plan) {
+        Ok(tally) => {
+            println!("{}", tally.line());
+            ExitCode::SUCCESS
         }
-        match ended {
-            Ok(tally) => {
-                println!("seed {seed}: {tally}");
-                sum.add(&tally);
-            }
-            Err(why) => {
-                println!("seed {seed} FAILED: {why}");
-                println!(
-                    "to repeat: cargo xtask simulate --system --seed {seed} --seconds {} --trace",
-                    arguments.seconds
-                );
-                return ExitCode::FAILURE;
-            }
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
         }
     }
-    let real = began.elapsed().as_secs_f64();
-    println!("{} seeds in {real:.1} s: {sum}", arguments.seeds);
-    if arguments.twice {
-        println!(
-            "{same} of {} seeds sent the same at the same times when run again",
-            arguments.seeds
-        );
-    }
-    let never = sum.never();
-    if arguments.seeds >= 5 && !never.is_empty() {
-        println!("FAILED: {}", never.join(", "));
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
 }
 
-/// Runs a plan on a thread of its own: what a thread keeps to itself begins anew.
-fn one(plan: &Plan) -> Result<Tally, String> {
-    let plan = plan.clone();
+/// Runs a plan on a thread of its own, which has the simulated clocks.
+fn simulated(plan: Plan) -> Result<tally::Tally, String> {
     let thread = std::thread::Builder::new().name("simulation".to_owned());
     let running = thread.spawn(move || run::run(&plan));
     let running = running.map_err(|why| format!("no thread: {why}"))?;

@@ -6,7 +6,6 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,65 +15,61 @@ use tenure_tests::power_loss::{Treatment, chance::Chance, disk::Disk, image::Ima
 const FOLDER: &str = "TENURE_RECORDER_FOLDER";
 const TRACE: &str = "TENURE_RECORDER_TRACE";
 
-/// Runs this program again, with the recorder preloaded, and removes its folders afterwards. Gives None in the program
-/// that has it.
-pub fn recorded() -> io::Result<Option<std::process::ExitStatus>> {
-    if env::var_os(FOLDER).is_some() {
-        return Ok(None);
-    }
+/// Whether this is the program that runs one seed, with the recorder preloaded.
+pub fn is_recorded() -> bool {
+    env::var_os(FOLDER).is_some()
+}
+
+/// This program with other arguments and with the recorder preloaded, and its folders, which are removed when dropped.
+///
+/// # Errors
+/// When the recorder cannot be built or the folders cannot be made.
+pub fn recorded(arguments: &[String]) -> io::Result<(Command, TempDir)> {
     let place = run::scratch()?;
     let base = place.path().canonicalize()?;
     let folder = base.join("folder");
     fs::create_dir(&folder)?;
     let mut command = Command::new(env::current_exe()?);
     command
-        .arg0("tenure-system")
-        .args(env::args_os().skip(1))
+        .args(arguments)
         .env("LD_PRELOAD", run::recorder()?)
         .env(FOLDER, &folder)
         .env(TRACE, base.join("trace"));
-    command.status().map(Some)
+    Ok((command, place))
 }
 
-/// The folders of one simulation.
+/// The folders of the simulation that this program runs.
 pub struct Place {
-    root: TempDir,
-    name: PathBuf,
+    root: PathBuf,
     trace: File,
     unread: Vec<u8>,
     disk: Disk,
+    lies: bool,
 }
 
 impl Place {
-    /// A new and empty one.
+    /// Takes the place that [`recorded`] made. A disk that `lies` takes no notice of syncs of logs, which has to be found
+    /// out.
     ///
     /// # Errors
-    /// When it cannot be made, or the recorder is not there.
-    pub fn new() -> io::Result<Self> {
-        let named =
-            |name| env::var_os(name).ok_or_else(|| io::Error::other(format!("{name} is not set")));
-        let folder = PathBuf::from(named(FOLDER)?);
-        let root = tempfile::Builder::new()
-            .prefix("seed-")
-            .tempdir_in(&folder)?;
-        // A cut takes away what the servers did, and not where they are.
-        File::open(&folder)?.sync_all()?;
-        let relative = root
-            .path()
-            .strip_prefix(&folder)
-            .map_err(io::Error::other)?;
+    /// When the program was started without the recorder.
+    pub fn new(lies: bool) -> io::Result<Self> {
+        let named = |name| {
+            let value = env::var_os(name);
+            value.ok_or_else(|| io::Error::other(format!("{name} is not set")))
+        };
         Ok(Self {
-            name: relative.to_owned(),
-            root,
+            root: PathBuf::from(named(FOLDER)?),
             trace: File::open(named(TRACE)?)?,
             unread: Vec::new(),
             disk: Disk::default(),
+            lies,
         })
     }
 
     /// The folder of a server.
     pub fn of(&self, server: &str) -> PathBuf {
-        self.root.path().join(server)
+        self.root.join(server)
     }
 
     /// The folder of a server as it is found after a power cut now.
@@ -108,15 +103,9 @@ impl Place {
         treatment: Treatment,
         chance: &mut Chance,
     ) -> io::Result<Vec<Image>> {
-        let folders: Vec<PathBuf> = servers
-            .iter()
-            .map(|server| self.name.join(server))
-            .collect();
         let is_theirs = |record: &trace::Record| {
-            let mut folders = folders
-                .iter()
-                .map(|folder| folder.as_os_str().as_encoded_bytes());
-            folders.any(|folder| record.path.starts_with(folder))
+            let mut theirs = servers.iter().map(String::as_bytes);
+            theirs.any(|server| record.path.starts_with(server))
         };
         let news = self.news()?;
         let mut left = chance.up_to(news.iter().filter(|record| is_theirs(record)).count());
@@ -138,10 +127,9 @@ impl Place {
     }
 
     fn below(&self, server: &str, treatment: Treatment) -> Image {
-        let below = self.name.join(server);
         let whole = self.disk.after_cut(treatment);
         let own = whole.0.into_iter().filter_map(|(path, pages)| {
-            let path = path.strip_prefix(&below).ok()?.to_owned();
+            let path = path.strip_prefix(server).ok()?.to_owned();
             (path != Path::new("")).then_some((path, pages))
         });
         Image(own.collect())
@@ -167,7 +155,7 @@ impl Place {
             File::open(folder.join(path))?.sync_all()?;
         }
         File::open(&folder)?.sync_all()?;
-        File::open(self.root.path())?.sync_all()
+        File::open(&self.root)?.sync_all()
     }
 
     /// What was done in this place since the last call.
@@ -178,8 +166,8 @@ impl Place {
         loop {
             let mut next = rest;
             match trace::Record::decode(&mut next) {
-                Ok(record) if self.concerns(&record.path) => news.push(record),
-                Ok(_) => {}
+                Ok(record) if self.lies && is_sync_of_log(&record) => {}
+                Ok(record) => news.push(record),
                 // The end of it is not there yet.
                 Err(_) => break,
             }
@@ -188,9 +176,8 @@ impl Place {
         self.unread = rest.to_vec();
         Ok(news)
     }
+}
 
-    /// Others may run beside it in the same process.
-    fn concerns(&self, path: &[u8]) -> bool {
-        path.is_empty() || path.starts_with(self.name.as_os_str().as_encoded_bytes())
-    }
+fn is_sync_of_log(record: &trace::Record) -> bool {
+    record.kind == trace::Kind::SyncFile && record.path.ends_with(b".wal")
 }

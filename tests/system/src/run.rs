@@ -38,6 +38,8 @@ pub struct Plan {
     pub seed: u64,
     /// For how long there are faults.
     pub length: Duration,
+    /// Disks forget what they said was durable: this must be found out.
+    pub lying_disk: bool,
     /// Shows what happens.
     pub told: bool,
 }
@@ -54,11 +56,14 @@ pub struct Run<'a> {
     told: Arc<Told>,
     nodes: Rc<RefCell<Option<Records>>>,
     /// The faults that go on: what each does to links, and which host it keeps down.
-    going_on: Vec<(Duration, Vec<(usize, usize, State)>, Option<usize>)>,
+    going_on: Vec<(Duration, Vec<Cut>, Option<usize>)>,
     down: Vec<bool>,
     chance: Chance,
     tally: Tally,
 }
+
+/// Two hosts, and what is wrong with the link between them.
+type Cut = (usize, usize, State);
 
 /// A sentence that says which promise was broken.
 pub type Failure = String;
@@ -95,7 +100,7 @@ impl<'a> Run<'a> {
             .max_message_latency(latency)
             .tcp_capacity(1 << 16)
             .build();
-        let place = Place::new().map_err(|why| format!("no folder: {why}"))?;
+        let place = Place::new(plan.lying_disk).map_err(|why| format!("no folder: {why}"))?;
         let mut run = Self {
             plan: plan.clone(),
             sim,

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// How a line begins that holds a tally.
+const LINE: &str = "tally: ";
+
 /// What happened in one run, or in several.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -39,6 +42,30 @@ impl Tally {
     pub fn took_down(&mut self, lossy: bool) {
         self.downs += 1;
         self.lossy += u64::from(lossy);
+    }
+
+    /// All of it in one line, for [`Tally::parse`].
+    pub fn line(&self) -> String {
+        let millis = self.simulated.as_millis() as u64;
+        let mut own = self.clone();
+        let counts = own.counts_mut().map(|count| count.to_string());
+        format!("{LINE}{millis} {} {}", self.trace, counts.join(" "))
+    }
+
+    /// What a line says; None when it is another kind of line.
+    pub fn parse(line: &str) -> Option<Self> {
+        let numbers = line.strip_prefix(LINE)?.split(' ');
+        let mut numbers = numbers.map(|number| number.parse::<u64>());
+        let mut next = || numbers.next().and_then(Result::ok);
+        let mut tally = Self {
+            simulated: Duration::from_millis(next()?),
+            trace: next()?,
+            ..Self::default()
+        };
+        for count in tally.counts_mut() {
+            *count = next()?;
+        }
+        Some(tally)
     }
 
     /// Adds another run.
