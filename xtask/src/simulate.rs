@@ -20,6 +20,10 @@ pub struct Simulate {
     /// The first seed; otherwise one that was never tried. With no number of seeds it is the only one.
     #[arg(long)]
     seed: Option<u64>,
+    /// Instead, every sequence of so many faults in small worlds, and how many states they reach: 2 takes seconds, 3
+    /// some minutes.
+    #[arg(long, value_name = "FAULTS")]
+    exhaustive: Option<u64>,
     /// How many faults a run has.
     #[arg(long)]
     faults: Option<u64>,
@@ -48,15 +52,10 @@ impl Simulate {
     }
 
     fn command(&self) -> Cargo {
-        let mut command = Cargo::new(&["test", "--locked", "--profile", "simulate"])
-            .arg("--package")
-            .arg("tenure-core")
-            .arg("--test")
-            .arg("domain")
-            .arg("failover::faults::whatever")
-            .arg("--")
-            .arg("--nocapture")
-            .env("TENURE_FAULTS_SHRINK", "1");
+        if let Some(length) = self.exhaustive {
+            return test("failover::exhaustive").env("TENURE_EXHAUSTIVE", length.to_string());
+        }
+        let mut command = test("failover::faults::whatever").env("TENURE_FAULTS_SHRINK", "1");
         let usual = if self.seed.is_some() { 1 } else { SEEDS };
         let seeds = self.seeds.unwrap_or(usual);
         let numbers = [
@@ -84,6 +83,18 @@ impl Simulate {
     }
 }
 
+/// Tests of the core, built to run fast.
+fn test(named: &str) -> Cargo {
+    Cargo::new(&["test", "--locked", "--profile", "simulate"])
+        .arg("--package")
+        .arg("tenure-core")
+        .arg("--test")
+        .arg("domain")
+        .arg(named)
+        .arg("--")
+        .arg("--nocapture")
+}
+
 #[cfg(test)]
 mod unit {
     use super::*;
@@ -93,6 +104,7 @@ mod unit {
             seeds: Some(500),
             minutes: None,
             seed: None,
+            exhaustive: None,
             faults: None,
             steps: None,
             trace: false,

@@ -42,7 +42,7 @@ pub struct Site {
 }
 
 /// The leader's half of the protocol.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Controller {
     site: Site,
     voters: BTreeSet<ServerId>,

@@ -1,7 +1,7 @@
 //! Seeds on all cores: each is a world of its own, and what comes of them all does not depend on how many run at
 //! a time.
 
-use super::{number, tally::Tally};
+use super::number;
 use std::{
     collections::BTreeMap,
     num::NonZero,
@@ -15,10 +15,16 @@ pub fn threads() -> usize {
     number("TENURE_FAULTS_THREADS").map_or_else(cores, |it| it.max(1) as usize)
 }
 
+/// What comes of a run, and of many.
+pub trait Sum: Default + Send {
+    /// Takes in what came of others.
+    fn join(&mut self, other: Self);
+}
+
 /// What the threads share.
-struct Shared<F> {
+struct Shared<T, F> {
     seeds: Box<dyn Iterator<Item = u64> + Send>,
-    tally: Tally,
+    sum: T,
     /// By their place in the order of seeds.
     found: BTreeMap<u64, F>,
     begun: u64,
@@ -26,14 +32,14 @@ struct Shared<F> {
 
 /// Runs every seed. Once one has found something no other is begun; those that were begun before it are ended,
 /// so that the finding given back is the first one in the order of seeds, however many run at a time.
-pub fn all<F: Send>(
+pub fn all<T: Sum, F: Send>(
     seeds: Box<dyn Iterator<Item = u64> + Send>,
     threads: usize,
-    one: &(dyn Fn(u64) -> Result<Tally, F> + Sync),
-) -> (Tally, Option<F>) {
+    one: &(dyn Fn(u64) -> Result<T, F> + Sync),
+) -> (T, Option<F>) {
     let shared = Mutex::new(Shared {
         seeds,
-        tally: Tally::default(),
+        sum: T::default(),
         found: BTreeMap::new(),
         begun: 0,
     });
@@ -51,7 +57,7 @@ pub fn all<F: Send>(
             let came = one(seed);
             let mut shared = locked();
             match came {
-                Ok(tally) => shared.tally.join(tally),
+                Ok(sum) => shared.sum.join(sum),
                 Err(finding) => drop(shared.found.insert(place, finding)),
             }
         }
@@ -63,7 +69,13 @@ pub fn all<F: Send>(
         work();
     });
     let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (shared.tally, shared.found.into_values().next())
+    (shared.sum, shared.found.into_values().next())
+}
+
+impl Sum for u64 {
+    fn join(&mut self, other: u64) {
+        *self += other;
+    }
 }
 
 #[test]
@@ -75,15 +87,12 @@ fn the_first_finding_is_the_same_with_any_number_of_threads() {
             Err(seed)
         }
         18..=20 => Err(seed),
-        _ => Ok(Tally {
-            runs: 1,
-            ..Tally::default()
-        }),
+        _ => Ok(1_u64),
     };
     for threads in 1..=4 {
-        let (tally, found) = all(Box::new(1..100), threads, &one);
-        assert_eq!((found, tally.runs), (Some(17), 16), "{threads} threads");
-        let (tally, found) = all(Box::new(30..100), threads, &one);
-        assert_eq!((found, tally.runs), (None, 70), "{threads} threads");
+        let (runs, found) = all(Box::new(1..100), threads, &one);
+        assert_eq!((found, runs), (Some(17), 16), "{threads} threads");
+        let (runs, found) = all(Box::new(30..100), threads, &one);
+        assert_eq!((found, runs), (None, 70), "{threads} threads");
     }
 }

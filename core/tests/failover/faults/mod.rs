@@ -13,7 +13,7 @@
 //! | `TENURE_FAULTS_SHRINK` | makes the list of faults of a failure shorter |
 //! | `TENURE_FAULTS_THREADS` | how many seeds run at a time; otherwise as many as there are cores |
 
-mod at_once;
+pub mod at_once;
 mod big;
 mod kinds;
 mod plan;
@@ -23,6 +23,7 @@ mod shrink;
 mod tally;
 
 use plan::Plan;
+pub use run::words;
 use run::{Finding, Trace, run};
 use setting::setting;
 use std::{
@@ -45,7 +46,7 @@ fn text(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let number = |text: String| text.parse().expect("a number");
     text(name).map(number)
 }
@@ -71,7 +72,7 @@ fn trace() -> Trace {
 }
 
 /// Panics are findings here, and are told of once, at the end. No other test of the process may fall silent.
-fn keep_quiet<T>(run: impl FnOnce() -> T) -> T {
+pub fn keep_quiet<T>(run: impl FnOnce() -> T) -> T {
     thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -52,7 +52,7 @@ pub fn run(plan: &Plan, trace: &Trace, noting: bool, tally: &mut Tally) -> Resul
 }
 
 /// The first line of what a panic says.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     let first = text.unwrap_or_default().lines().next();

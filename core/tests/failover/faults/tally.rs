@@ -1,5 +1,6 @@
 //! What came of the runs. What never happened was not tried, and a run in which it never happened fails.
 
+use super::at_once::Sum;
 use crate::failover::world::World;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -50,13 +51,8 @@ pub struct Tally {
     pub faults: u64,
 }
 
-impl Tally {
-    fn add(&mut self, what: impl Into<String>, times: u64) {
-        *self.happened.entry(what.into()).or_default() += times;
-    }
-
-    /// Takes in what came of other runs.
-    pub fn join(&mut self, other: Tally) {
+impl Sum for Tally {
+    fn join(&mut self, other: Tally) {
         self.runs += other.runs;
         self.acked += other.acked;
         self.simulated += other.simulated;
@@ -64,6 +60,12 @@ impl Tally {
         for (what, times) in other.happened {
             self.add(what, times);
         }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, what: impl Into<String>, times: u64) {
+        *self.happened.entry(what.into()).or_default() += times;
     }
 
     /// Takes a run in that has ended well.
