@@ -21,6 +21,7 @@ mod run;
 mod setting;
 mod shrink;
 mod tally;
+mod timed;
 
 use plan::Plan;
 pub use run::words;

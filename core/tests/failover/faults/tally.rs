@@ -39,6 +39,7 @@ pub const SOMETIMES: &[&str] = &[
     "held at the end",
     "clock jumped",
     "lease changed",
+    "moved off a cut that stays",
 ];
 
 #[derive(Default)]
