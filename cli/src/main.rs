@@ -1,6 +1,8 @@
 //! `tenure`: the one binary. It runs servers, and asks and changes clusters.
 
 /// A quarter of a busy server's time went into the allocator of the C library.
+// Tests of decoders count memory with an allocator of their own.
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

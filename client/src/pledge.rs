@@ -9,19 +9,19 @@ use std::{
     time::Duration,
 };
 use tenure_core::{Endpoint, PledgeRequest};
+use tenure_proto::net::{self, Listener};
 use tenure_proto::v1::{
     self,
     pledge_client::PledgeClient,
     pledge_server::{Pledge, PledgeServer},
 };
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 use tonic::{
     Request, Response, Status,
-    transport::{Channel, Server, server::TcpIncoming},
+    transport::{Channel, Server},
 };
 
 /// Questions that were not taken yet; more are refused.
@@ -66,7 +66,7 @@ impl Question {
 /// What the system says when the address cannot be listened at; a retry helps when another process
 /// holds it and goes.
 pub async fn serve(listen: SocketAddr) -> io::Result<Questions> {
-    let listener = TcpListener::bind(listen).await?;
+    let listener = Listener::bind(listen).await?;
     let address = listener.local_addr()?;
     let (ask, questions) = mpsc::channel(QUESTIONS_MAX);
     let mut tasks = JoinSet::new();
@@ -76,7 +76,7 @@ pub async fn serve(listen: SocketAddr) -> io::Result<Questions> {
             .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
             .max_concurrent_streams(16)
             .add_service(PledgeServer::new(Asked { ask }))
-            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+            .serve_with_incoming(listener.incoming())
             .await;
         if let Err(error) = served {
             tracing::error!(%error, "other agents cannot ask for pledges any more");
@@ -182,7 +182,7 @@ impl Asker {
         let target = connection(agent, within)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_ANSWER);
-        let channel = target.connect_lazy();
+        let channel = net::connect_lazy(&target);
         connections.insert(agent.clone(), channel.clone());
         channel
     }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenure_core::{Endpoint, ServerId};
+use tenure_proto::net;
 use tenure_proto::v1::{
     admin_client::AdminClient, copies_client::CopiesClient, discovery_client::DiscoveryClient,
 };
@@ -76,7 +77,8 @@ impl Server {
 
     /// A connection of its own: what a slow reader leaves lying in it delays nobody else.
     pub(crate) fn own_discovery(&self) -> DiscoveryClient<Channel> {
-        DiscoveryClient::new(self.target.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
+        DiscoveryClient::new(net::connect_lazy(&self.target))
+            .max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     fn now(&self) -> u64 {
@@ -150,7 +152,7 @@ impl Servers {
             api: api.clone(),
             id: AtomicU64::new(id),
             given,
-            channel: target.connect_lazy(),
+            channel: net::connect_lazy(&target),
             target,
             origin: self.origin,
             avoided_until: AtomicU64::new(0),

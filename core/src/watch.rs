@@ -33,7 +33,7 @@ impl fmt::Display for Compacted {
 impl std::error::Error for Compacted {}
 
 /// The latest events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ring {
     batches: VecDeque<Batch>,
     events: usize,

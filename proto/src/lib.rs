@@ -10,6 +10,7 @@ mod convert;
 pub mod copies;
 mod error;
 mod filter;
+pub mod net;
 pub mod refusal;
 
 pub use error::{NotOnWire, ParseError};

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tenure_proto::net::{self, Listener};
 use tenure_storage::error::OpenError;
 use tenure_storage::folder::{DataFolder, Identity};
 use tenure_storage::image::Probe;
 use tenure_storage::store::{Checkpoints, Store, StoreError, StoreOptions};
+use tenure_storage::{wal, work};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -111,7 +112,7 @@ impl Server {
 /// Serves the API on its own threads; its handlers start tasks there too.
 async fn start_api(
     parts: &Parts,
-    listener: TcpListener,
+    listener: Listener,
     stop: watch::Receiver<bool>,
     threads: &Threads,
 ) -> Result<JoinHandle<()>, StartError> {
@@ -134,7 +135,7 @@ struct Addresses {
 
 async fn open(config: &Config) -> Result<(DataFolder, Store), StartError> {
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = work::beside(move || {
         let identity = Identity {
             cluster: config.cluster.clone(),
             server: config.server.0,
@@ -147,7 +148,11 @@ async fn open(config: &Config) -> Result<(DataFolder, Store), StartError> {
         let options = StoreOptions {
             probe,
             events_max: config.keeping.events_max,
-            ..StoreOptions::default()
+            log: wal::Options {
+                // A thread beside the simulated time would write at any moment of it.
+                on_thread: !net::is_simulated(),
+                ..wal::Options::default()
+            },
         };
         let store = Store::open(&folder, options)?;
         Ok((folder, store))
@@ -157,8 +162,8 @@ async fn open(config: &Config) -> Result<(DataFolder, Store), StartError> {
         .unwrap_or_else(|error| Err(StartError::Consensus(error.to_string())))
 }
 
-async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
+async fn listen(what: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address)
         .await
         .map_err(|error| StartError::Listen {
             what,
@@ -169,7 +174,7 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, 
 
 fn bound(
     what: &'static str,
-    listener: &TcpListener,
+    listener: &Listener,
     address: SocketAddr,
 ) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|error| StartError::Listen {

@@ -178,6 +178,11 @@ impl Image {
         })
     }
 
+    /// Waits until nobody reads or changes the rows, so that a checkpoint need not wait on its thread.
+    pub(crate) async fn is_free(&self) {
+        self.gate.is_free().await;
+    }
+
     /// Freezes the rows, unless they are being changed at this moment.
     pub(crate) fn try_pin(&self) -> Option<Pin> {
         self.gate.try_pin()

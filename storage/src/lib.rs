@@ -33,3 +33,4 @@ pub mod state_reader;
 pub mod store;
 pub mod types;
 pub mod wal;
+pub mod work;

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use openraft::OptionalSend;
@@ -15,7 +15,7 @@ use crate::folder::DataFolder;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 use crate::wal::disk::{Disk, RealDisk};
 use crate::wal::record::{MAX_RECORD, encode_entry};
-use crate::wal::{self, Append, LogError, LogStats, Op, Options, Shared};
+use crate::wal::{self, Append, LogError, LogStats, Op, Options, Shared, Writer};
 
 mod reader;
 
@@ -24,6 +24,21 @@ pub use reader::LogReader;
 /// How many bytes of entries go to the writer as one piece.
 const APPEND_BYTES: usize = 1 << 20;
 
+/// Who writes what is queued.
+enum Hand {
+    Thread(JoinHandle<()>),
+    Caller(Box<Mutex<Writer>>),
+}
+
+impl std::fmt::Debug for Hand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Hand::Thread(_) => "Thread",
+            Hand::Caller(_) => "Caller",
+        })
+    }
+}
+
 /// The log and the vote of a server. What is durable when is said at the top of this crate.
 ///
 /// Dropping it waits until everything queued is durable.
@@ -31,7 +46,7 @@ const APPEND_BYTES: usize = 1 << 20;
 pub struct LogStore {
     shared: Arc<Shared>,
     queue: Option<Sender<Op>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Option<Hand>,
     /// Operations queued, ever.
     ops: u64,
     ticket: u32,
@@ -76,10 +91,15 @@ impl LogStore {
     ) -> Result<LogStore, OpenError> {
         let (queue, ops) = mpsc::channel();
         let (writer, shared) = wal::open(disk, dir, store, options, ops)?;
-        let writer = std::thread::Builder::new()
-            .name("tenure-log".into())
-            .spawn(move || writer.run())
-            .map_err(|e| DiskError::new("start a thread to write", dir, e))?;
+        let writer = if options.on_thread {
+            let thread = std::thread::Builder::new()
+                .name("tenure-log".into())
+                .spawn(move || writer.run())
+                .map_err(|e| DiskError::new("start a thread to write", dir, e))?;
+            Hand::Thread(thread)
+        } else {
+            Hand::Caller(Box::new(Mutex::new(writer)))
+        };
         Ok(LogStore {
             shared,
             queue: Some(queue),
@@ -120,7 +140,14 @@ impl LogStore {
         let queue = self.queue.as_ref().ok_or(LogError::Closed)?;
         queue
             .send(op)
-            .map_err(|_| self.shared.check().err().unwrap_or(LogError::Closed))
+            .map_err(|_| self.shared.check().err().unwrap_or(LogError::Closed))?;
+        if let Some(Hand::Caller(writer)) = &self.writer {
+            writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write_now();
+        }
+        Ok(())
     }
 
     fn append_all(
@@ -200,10 +227,17 @@ impl LogStore {
 impl Drop for LogStore {
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the log's writer panicked");
+        match self.writer.take() {
+            Some(Hand::Thread(thread)) => {
+                if thread.join().is_err() {
+                    tracing::error!("the log's writer panicked");
+                }
+            }
+            Some(Hand::Caller(mut writer)) => writer
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .close(),
+            None => {}
         }
     }
 }

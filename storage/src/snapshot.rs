@@ -11,8 +11,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::Stream;
-use futures::stream;
+use futures::stream::{self, Stream, StreamExt};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
@@ -20,6 +19,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::format::{FormatError, Meta};
 use crate::image::{Entries, Image, ImageError, Pin, Stage, Tally, push};
 use crate::types::SnapshotMeta;
+use crate::work;
 
 mod chunk;
 
@@ -95,25 +95,34 @@ impl SnapshotData {
     pub fn chunks(
         self,
     ) -> impl Stream<Item = Result<Bytes, SnapshotError>> + Send + Unpin + 'static {
+        if work::is_at_once() {
+            let mut all = Vec::new();
+            self.send(|chunk| {
+                all.push(chunk);
+                true
+            });
+            return stream::iter(all).boxed();
+        }
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        spawn_blocking(move || {
-            let sent = match self {
-                Self::Image(snapshot) => {
-                    snapshot.send(|chunk| sender.blocking_send(Ok(chunk)).is_ok())
-                }
-                Self::Received(_) => Err(SnapshotError::Ended(
-                    "a snapshot is installed before it is sent on".to_owned(),
-                )),
-            };
-            if let Err(error) = sent {
-                // Whoever stopped reading does not want to know.
-                drop(sender.blocking_send(Err(error)));
-            }
-        });
+        spawn_blocking(move || self.send(|chunk| sender.blocking_send(chunk).is_ok()));
         let next = |mut receiver: mpsc::Receiver<_>| async move {
             receiver.recv().await.map(|chunk| (chunk, receiver))
         };
-        Box::pin(stream::unfold(receiver, next))
+        stream::unfold(receiver, next).boxed()
+    }
+
+    /// Hands all chunks to `accept` until that returns false, and the error that ended them, if one did.
+    fn send(self, mut accept: impl FnMut(Result<Bytes, SnapshotError>) -> bool) {
+        let sent = match self {
+            Self::Image(snapshot) => snapshot.send(|chunk| accept(Ok(chunk))),
+            Self::Received(_) => Err(SnapshotError::Ended(
+                "a snapshot is installed before it is sent on".to_owned(),
+            )),
+        };
+        if let Err(error) = sent {
+            // Whoever stopped reading does not want to know.
+            accept(Err(error));
+        }
     }
 }
 
@@ -242,7 +251,7 @@ impl SnapshotReceiver {
     /// After any error the receiver is of no use; see [`SnapshotError`] for whether to try anew.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), SnapshotError> {
         let mut incoming = self.take()?;
-        let written = spawn_blocking(move || incoming.take(&chunk).map(|()| incoming));
+        let written = work::beside(move || incoming.take(&chunk).map(|()| incoming));
         self.incoming = Some(written.await??);
         Ok(())
     }
@@ -253,7 +262,7 @@ impl SnapshotReceiver {
     /// [`SnapshotError`] when a part of it is missing; begin anew.
     pub async fn finish(mut self) -> Result<SnapshotData, SnapshotError> {
         let incoming = self.take()?;
-        let received = spawn_blocking(move || incoming.finish()).await??;
+        let received = work::beside(move || incoming.finish()).await??;
         Ok(SnapshotData::Received(received))
     }
 

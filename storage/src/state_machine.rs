@@ -11,12 +11,12 @@ use futures::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tenure_core::{Envelope, Outcome};
-use tokio::task::spawn_blocking;
 
 use crate::format::decode_command;
 use crate::image::ImageError;
 use crate::snapshot::{self, ImageSnapshot, SnapshotData, SnapshotError};
 use crate::types::{Entry, LogId, Membership, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::work;
 
 mod live;
 
@@ -160,7 +160,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let (shared, announced) = (self.shared.clone(), meta.clone());
-        spawn_blocking(move || install(&shared, announced, snapshot))
+        work::beside(move || install(&shared, announced, snapshot))
             .await
             .map_err(io::Error::other)??;
         Ok(())
@@ -217,7 +217,8 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
 /// Makes the image durable as of what is applied now.
 pub(crate) async fn checkpoint(shared: Arc<Shared>) -> Result<crate::format::Meta, ImageError> {
-    spawn_blocking(move || shared.image.checkpoint(|| shared.take_changes()))
+    shared.image.is_free().await;
+    work::beside(move || shared.image.checkpoint(|| shared.take_changes()))
         .await
         .unwrap_or_else(|e| Err(ImageError::Poisoned(e.to_string())))
 }

@@ -8,6 +8,8 @@ mod any_failover;
 mod copies;
 #[path = "format/failover.rs"]
 mod failover;
+#[path = "format/garbage.rs"]
+mod garbage;
 #[path = "format/golden.rs"]
 mod golden;
 #[path = "format/refused.rs"]

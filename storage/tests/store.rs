@@ -8,6 +8,8 @@ mod damage;
 mod failover;
 #[path = "store/fixture.rs"]
 mod fixture;
+#[path = "store/garbage.rs"]
+mod garbage;
 #[path = "store/machine.rs"]
 mod machine;
 #[path = "store/transfer.rs"]

@@ -6,6 +6,8 @@
     reason = "a command-line tool: its output is what it is for"
 )]
 
+pub mod coverage;
+pub mod fuzz;
 pub mod gate;
 pub mod hygiene;
 pub mod long;
@@ -16,4 +18,5 @@ pub mod ratchet;
 pub mod simulate;
 pub mod source;
 pub mod stage;
+pub mod system;
 pub mod tools;

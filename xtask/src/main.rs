@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::stage::Failure;
-use xtask::{gate, hygiene, long, planted, policy, simulate};
+use xtask::{coverage, fuzz, gate, hygiene, long, planted, policy, simulate, system};
 
 /// The gate of Tenure, and the checks that take too long for it.
 #[derive(Parser)]
@@ -40,6 +40,12 @@ enum Chore {
     BenchFailover(long::BenchFailover),
     /// Random faults in the model world: more seeds than the gate tries, or one of them again.
     Simulate(simulate::Simulate),
+    /// Which lines and branches of the core its tests reach, by file.
+    Coverage(coverage::Coverage),
+    /// Garbled bytes for every decoder that reads from a disk, a network or a person, for as long as asked.
+    Fuzz(fuzz::Fuzz),
+    /// Servers, clients and agents in simulated time: more seeds than the gate tries, or one of them again.
+    SimulateSystem(system::SimulateSystem),
     /// Safety bugs put into a copy of the core: which check finds each, after how many seeds.
     Planted(planted::Planted),
     /// The dependency policy in full, with cargo-deny.
@@ -68,6 +74,9 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
         Chore::Simulate(simulate) => simulate.run(),
+        Chore::Coverage(coverage) => coverage.run(),
+        Chore::Fuzz(fuzz) => fuzz.run(),
+        Chore::SimulateSystem(simulate) => simulate.run(),
         Chore::Planted(planted) => planted.run(),
         Chore::Deps => policy::check(),
     }

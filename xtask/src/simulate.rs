@@ -4,18 +4,26 @@ use clap::Args;
 
 use crate::stage::{Cargo, Failure, timed};
 
+/// How many seeds are tried when nothing else is said.
+const SEEDS: u64 = 10_000;
+
 /// Controllers and agents in the model world, under random faults.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// How many seeds; each is a run in a world of its own.
-    #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
+    /// How many seeds, 10,000 unless one is named; each is a run in a world of its own, and as many run at a time
+    /// as there are cores.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// New seeds are begun for so many minutes, instead of so many seeds.
     #[arg(long)]
     minutes: Option<u64>,
-    /// The first seed; otherwise one that was never tried. Alone it is the only one.
+    /// The first seed; otherwise one that was never tried. With no number of seeds it is the only one.
     #[arg(long)]
     seed: Option<u64>,
+    /// Instead, every sequence of so many faults in small worlds, and how many states they reach: 2 takes seconds, 3
+    /// some minutes.
+    #[arg(long, value_name = "FAULTS")]
+    exhaustive: Option<u64>,
     /// How many faults a run has.
     #[arg(long)]
     faults: Option<u64>,
@@ -44,17 +52,12 @@ impl Simulate {
     }
 
     fn command(&self) -> Cargo {
-        let mut command = Cargo::new(&["test", "--locked", "--profile", "simulate"])
-            .arg("--package")
-            .arg("tenure-core")
-            .arg("--test")
-            .arg("domain")
-            .arg("failover::faults::whatever")
-            .arg("--")
-            .arg("--nocapture")
-            .env("TENURE_FAULTS_SHRINK", "1");
-        let one = self.seed.is_some() && self.minutes.is_none();
-        let seeds = if one { 1 } else { self.seeds };
+        if let Some(length) = self.exhaustive {
+            return test("failover::exhaustive").env("TENURE_EXHAUSTIVE", length.to_string());
+        }
+        let mut command = test("failover::faults::whatever").env("TENURE_FAULTS_SHRINK", "1");
+        let usual = if self.seed.is_some() { 1 } else { SEEDS };
+        let seeds = self.seeds.unwrap_or(usual);
         let numbers = [
             ("TENURE_FAULTS_SEED", self.seed),
             ("TENURE_FAULTS_MINUTES", self.minutes),
@@ -80,15 +83,28 @@ impl Simulate {
     }
 }
 
+/// Tests of the core, built to run fast.
+fn test(named: &str) -> Cargo {
+    Cargo::new(&["test", "--locked", "--profile", "simulate"])
+        .arg("--package")
+        .arg("tenure-core")
+        .arg("--test")
+        .arg("domain")
+        .arg(named)
+        .arg("--")
+        .arg("--nocapture")
+}
+
 #[cfg(test)]
 mod unit {
     use super::*;
 
     fn simulate() -> Simulate {
         Simulate {
-            seeds: 500,
+            seeds: Some(500),
             minutes: None,
             seed: None,
+            exhaustive: None,
             faults: None,
             steps: None,
             trace: false,
@@ -106,6 +122,7 @@ mod unit {
         );
         let again = Simulate {
             seed: Some(7),
+            seeds: None,
             steps: Some("3,9".to_owned()),
             trace: true,
             to: Some(9),

@@ -77,6 +77,22 @@ impl Cargo {
         }
     }
 
+    /// Runs it, prints `name` before it, and gives back what it told of itself.
+    ///
+    /// # Errors
+    /// As for [`Cargo::stage`]; what it told is in the sentence.
+    pub fn said(&self, name: &str) -> Result<String, Failure> {
+        println!("==> {name}: {self}");
+        let output = self.command().output();
+        let output = output
+            .map_err(|error| self.failure(format!("{name}: cargo cannot be started: {error}")))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        Err(self.failure(format!("{name} ({}):\n{said}", output.status)))
+    }
+
     /// Runs it in silence; true when it could be started and succeeded.
     pub fn succeeds(&self) -> bool {
         self.command()

@@ -14,7 +14,12 @@ pub enum Need {
     Bench,
     /// `cargo xtask bench-failover`.
     BenchFailover,
+    /// `cargo xtask coverage`.
+    Coverage,
 }
+
+/// The version of LLVM that the compiler of `rust-toolchain.toml` has.
+pub const LLVM: &str = "22";
 
 /// A program and the package of Debian and Ubuntu that brings it.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +58,12 @@ pub const TOOLS: &[Tool] = &[
         binary: "etcd",
         package: "etcd-server",
         needed_for: &[Need::Bench],
+        wanted_for: &[],
+    },
+    Tool {
+        binary: "llvm-cov-22",
+        package: "llvm-22",
+        needed_for: &[Need::Coverage],
         wanted_for: &[],
     },
 ];
@@ -164,6 +175,14 @@ mod tests {
             let checks = tool.needed_for.len() + tool.wanted_for.len();
             assert!(checks > 0, "{} is for nothing", tool.binary);
         }
+    }
+
+    #[test]
+    fn the_tools_of_llvm_are_of_its_version() {
+        let tool = TOOLS.iter().find(|tool| tool.binary.starts_with("llvm-"));
+        let tool = tool.expect("the table has an entry for LLVM");
+        assert_eq!(tool.binary, format!("llvm-cov-{LLVM}"));
+        assert_eq!(tool.package, format!("llvm-{LLVM}"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod envelope;
 mod folder;
+#[cfg(test)]
+mod garbage;
 mod identity;
 mod keeper;
 mod kept;

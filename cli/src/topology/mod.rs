@@ -1,6 +1,8 @@
 //! The topology file: what a cluster is to look like, as TOML. Every error names the file, the key,
 //! the value, and what would be right.
 
+#[cfg(test)]
+mod garbage;
 mod place;
 mod policy;
 #[cfg(test)]

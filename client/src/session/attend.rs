@@ -9,6 +9,7 @@ use crate::{
 use futures::{Stream, StreamExt, stream};
 use std::{sync::Arc, time::Duration};
 use tenure_core::{Endpoint, Grant, Heartbeat, Member, ServerId};
+use tenure_proto::net;
 use tenure_proto::v1::{self, member_message, server_message, session_client::SessionClient};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -111,7 +112,7 @@ impl Attending {
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_ANSWER);
         let silent = |_| format!("server {} does not answer", server.api());
-        let connected = timeout(options.connect, target.connect()).await;
+        let connected = timeout(options.connect, net::connect(&target)).await;
         let channel: Channel = match connected.map_err(silent)? {
             Ok(channel) => channel,
             Err(why) => return Err(sentence(&tonic::Status::from_error(why.into()))),

@@ -17,7 +17,7 @@ const PROBE_EVERY: Millis = Millis(100);
 const HARDEN_AFTER: Millis = Millis(1_000);
 
 /// One instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Instance {
     /// The latest epoch heard of.
     pub(super) epoch: Epoch,

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 const SENT_MAX: usize = 128;
 
 /// The node's half of the protocol.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Agent {
     start: Start,
     instances: BTreeMap<ServiceName, Instance>,

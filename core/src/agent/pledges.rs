@@ -9,7 +9,7 @@ const ROUNDS_MAX: usize = 64;
 
 /// The rounds of one service. They overlap: an answer may take longer than a heartbeat, and counts for as
 /// long as was asked for, from the moment at which its own question was sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Pledges {
     /// Until when the member may act, by pledges.
     pub(super) until: Moment,
@@ -21,7 +21,7 @@ pub(super) struct Pledges {
     asked_at: Option<Moment>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Round {
     request: u64,
     until: Moment,

@@ -45,7 +45,7 @@ pub struct Site {
 }
 
 /// The leader's half of the protocol.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Controller {
     site: Site,
     voters: BTreeSet<ServerId>,

@@ -1,5 +1,6 @@
 //! Randomness that a seed repeats: SplitMix64 (Steele, Lea, Flood; OOPSLA 2014).
 
+#[derive(Clone)]
 pub struct Dice(u64);
 
 impl Dice {

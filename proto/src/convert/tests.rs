@@ -13,6 +13,7 @@ use tenure_core::{
 mod automation;
 mod bad_input;
 mod bad_session;
+mod garbage;
 mod operate;
 mod sample;
 mod session;
@@ -144,8 +145,7 @@ fn what_servers_tell_each_other_has_no_message() {
     assert!(v1::Record::try_from(&receipt).is_err());
 }
 
-#[test]
-fn a_topology_comes_back_as_it_was() {
+fn topology() -> Topology {
     let node = |zone| TopologyNode {
         zone,
         labels: labels(),
@@ -163,7 +163,7 @@ fn a_topology_comes_back_as_it_was() {
         };
         (ServiceName::new(&format!("s{at}")).unwrap(), wanted)
     });
-    let topology = Topology {
+    Topology {
         nodes: [
             (name(), node(None)),
             (
@@ -173,7 +173,12 @@ fn a_topology_comes_back_as_it_was() {
         ]
         .into(),
         services: services.collect(),
-    };
+    }
+}
+
+#[test]
+fn a_topology_comes_back_as_it_was() {
+    let topology = topology();
     assert_eq!(there_and_back::<v1::Topology, _>(&topology), Ok(topology));
 }
 

@@ -222,7 +222,7 @@ impl v1::admin_server::Admin for Service {
         _request: Request<v1::DigestRequest>,
     ) -> Result<Response<v1::DigestResponse>, Status> {
         let reader = self.consensus.reader().clone();
-        let digest = tokio::task::spawn_blocking(move || reader.digest()).await;
+        let digest = tenure_storage::work::beside(move || reader.digest()).await;
         let digest = digest.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(v1::DigestResponse {
             server: self.consensus.id().0,

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config as RaftConfig, SnapshotPolicy};
+use tenure_proto::net::Listener;
 use tenure_storage::store::{Checkpoints, Store};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 
 use super::StartError;
 use crate::config::Config;
@@ -37,7 +36,7 @@ pub(super) async fn assemble(
     own: Peer,
     store_id: u128,
     store: Store,
-    listener: TcpListener,
+    listener: Listener,
 ) -> Result<Parts, StartError> {
     let id = config.server.0;
     let listener = adopt(listener)?;
@@ -104,10 +103,9 @@ fn with_own(mut servers: Vec<Peer>, own: &Peer) -> Vec<Peer> {
 }
 
 /// Moves a listener to the runtime that this runs on.
-fn adopt(listener: TcpListener) -> Result<TcpListener, StartError> {
+fn adopt(listener: Listener) -> Result<Listener, StartError> {
     listener
-        .into_std()
-        .and_then(TcpListener::from_std)
+        .adopt()
         .map_err(|error| StartError::Consensus(error.to_string()))
 }
 
@@ -141,7 +139,7 @@ fn raft_config(config: &Config) -> Result<RaftConfig, StartError> {
     .map_err(|error| StartError::Consensus(error.to_string()))
 }
 
-async fn serve_raft(service: Service, listener: TcpListener) {
+async fn serve_raft(service: Service, listener: Listener) {
     let served = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .initial_stream_window_size(8 << 20)
@@ -149,28 +147,16 @@ async fn serve_raft(service: Service, listener: TcpListener) {
         .http2_keepalive_interval(Some(Duration::from_secs(1)))
         .http2_keepalive_timeout(Some(Duration::from_secs(2)))
         .add_service(service.into_server())
-        .serve_with_incoming(incoming(listener))
+        .serve_with_incoming(listener.incoming())
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the port of consensus is closed");
     }
 }
 
-fn incoming(
-    listener: TcpListener,
-) -> impl futures::Stream<Item = std::io::Result<tokio::net::TcpStream>> {
-    use futures::StreamExt;
-    TcpListenerStream::new(listener).inspect(|accepted| {
-        if let Ok(stream) = accepted {
-            // Without it small messages wait for more; a connection that is gone does not care.
-            let _gone = stream.set_nodelay(true);
-        }
-    })
-}
-
 pub(super) async fn serve_api(
     routes: tonic::service::Routes,
-    listener: TcpListener,
+    listener: Listener,
     mut stop: watch::Receiver<bool>,
 ) {
     let listener = match adopt(listener) {
@@ -185,7 +171,7 @@ pub(super) async fn serve_api(
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming(listener), stopped)
+        .serve_with_incoming_shutdown(listener.incoming(), stopped)
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the port of the API is closed");

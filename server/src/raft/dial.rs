@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_proto::net;
 use tenure_proto::raft as pb;
 use tenure_proto::raft::raft_client::RaftClient;
 use tokio::time::timeout;
@@ -36,7 +37,7 @@ async fn connect(address: &str) -> Result<RaftClient<Channel>, LinkError> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     // The endpoint's own limit covers the TCP connection alone, not the greeting that follows it.
-    let channel = timeout(HELLO_TIMEOUT, endpoint.connect())
+    let channel = timeout(HELLO_TIMEOUT, net::connect(&endpoint))
         .await
         .map_err(|_| LinkError::Unreachable(format!("{address} does not answer")))?
         .map_err(|error| LinkError::Unreachable(format!("{address}: {}", deepest(&error))))?;

@@ -12,6 +12,8 @@
 
 mod dial;
 mod ends;
+#[cfg(test)]
+mod garbage;
 mod link;
 mod network;
 mod peers;

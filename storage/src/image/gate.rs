@@ -6,16 +6,25 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 #[derive(Debug, Default)]
 struct Inside {
     pins: usize,
     writing: bool,
 }
 
+impl Inside {
+    fn is_busy(&self) -> bool {
+        self.writing || self.pins > 0
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     inside: Mutex<Inside>,
     changed: Condvar,
+    freed: Notify,
 }
 
 /// The gate.
@@ -49,13 +58,24 @@ impl Gate {
         Pin(self.clone())
     }
 
+    /// Waits until there is neither a pin nor a writer, without a thread that waits.
+    pub async fn is_free(&self) {
+        loop {
+            let mut freed = std::pin::pin!(self.0.freed.notified());
+            freed.as_mut().enable();
+            if !self.lock().is_busy() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
     /// The right to change rows, as soon as there is no pin and no other writer. Blocks the thread.
     pub fn write(&self) -> Writing {
-        let busy = |inside: &mut Inside| inside.writing || inside.pins > 0;
         let mut inside = self
             .0
             .changed
-            .wait_while(self.lock(), busy)
+            .wait_while(self.lock(), |inside| inside.is_busy())
             .unwrap_or_else(PoisonError::into_inner);
         inside.writing = true;
         Writing(self.clone())
@@ -70,6 +90,7 @@ impl Drop for Pin {
     fn drop(&mut self) {
         self.0.lock().pins -= 1;
         self.0.0.changed.notify_all();
+        self.0.0.freed.notify_waiters();
     }
 }
 
@@ -81,5 +102,6 @@ impl Drop for Writing {
     fn drop(&mut self) {
         self.0.lock().writing = false;
         self.0.0.changed.notify_all();
+        self.0.0.freed.notify_waiters();
     }
 }

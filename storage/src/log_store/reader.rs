@@ -10,6 +10,7 @@ use openraft::{OptionalSend, RaftLogReader};
 
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 use crate::wal::{LogError, Shared};
+use crate::work;
 
 /// How many bytes of entries are handed out at once where the caller leaves it open.
 const READ_BYTES: usize = 1 << 20;
@@ -32,7 +33,7 @@ impl LogReader {
             return Ok(warm);
         }
         // A read may wait for the disk, which must not hold up the caller's thread.
-        let read = tokio::task::spawn_blocking(move || {
+        let read = work::beside(move || {
             let mut entries = Vec::new();
             for run in runs {
                 run.read(&mut entries)?;

@@ -24,6 +24,8 @@ pub const SEGMENT_HEAD: usize = 48;
 pub const BATCH_MAGIC: [u8; 4] = *b"TnBt";
 /// Length of a batch's header.
 pub const BATCH_HEAD: usize = 32;
+/// No batch has a higher number, so that there is always a next one.
+pub const MAX_SEQ: u64 = u64::MAX / 2;
 
 /// The header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,10 @@ impl SegmentHead {
             let what = "the header of the file does not match its checksum";
             return Err(Damage::new(path, 0, what).into());
         }
+        if decoded.first_seq > MAX_SEQ {
+            let what = format!("no log has a batch {}", decoded.first_seq);
+            return Err(Damage::new(path, 40, what).into());
+        }
         Ok(decoded)
     }
 }
@@ -141,7 +147,7 @@ impl BatchHead {
             synced: u64::from_le_bytes(array(head, 16)),
             body_crc: u32::from_le_bytes(array(head, 24)),
         };
-        (decoded.encode(seed) == *head).then_some(decoded)
+        (decoded.encode(seed) == *head && decoded.seq <= MAX_SEQ).then_some(decoded)
     }
 
     /// The body that follows the header in `bytes`; `None` when it is cut short or altered.

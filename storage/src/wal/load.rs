@@ -58,7 +58,7 @@ pub fn load(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Loaded, OpenErro
             path: segment_path(dir, 1),
         });
     };
-    let mut reader = Reader::new(store, oldest == 1);
+    let mut reader = Reader::new(store);
     let mut files = Vec::with_capacity(numbers.len());
     let mut bytes = Vec::new();
     for number in numbers {
@@ -164,19 +164,17 @@ struct Reader {
     store: u128,
     seed: u32,
     replay: Replay,
-    is_first_segment: bool,
     begun: bool,
     last: LastBatch,
     torn: u64,
 }
 
 impl Reader {
-    fn new(store: u128, is_first_segment: bool) -> Reader {
+    fn new(store: u128) -> Reader {
         Reader {
             store,
             seed: frame::seed(store),
             replay: Replay::default(),
-            is_first_segment,
             begun: false,
             last: LastBatch::default(),
             torn: 0,
@@ -260,7 +258,7 @@ impl Reader {
                 self.replay.apply(record, place).map_err(damaged)?;
             } else if let Record::Checkpoint(state) = record {
                 self.begun = true;
-                self.replay = Replay::starting_at(state, self.is_first_segment);
+                self.replay = Replay::starting_at(state);
             } else {
                 return Err(damaged("the log begins without a checkpoint".into()).into());
             }

@@ -85,6 +85,9 @@ pub struct Options {
     pub cache_bytes: usize,
     /// How long the log is idle before it vouches for its last batch.
     pub seal_after: Duration,
+    /// Whether a thread of its own writes. Otherwise whoever appends waits until that is durable, and the log vouches
+    /// for its last batch when it is closed: for simulations, in which no thread runs beside the simulated time.
+    pub on_thread: bool,
 }
 
 impl Default for Options {
@@ -95,6 +98,7 @@ impl Default for Options {
             ahead_bytes: 256 << 10,
             cache_bytes: 64 << 20,
             seal_after: Duration::from_millis(100),
+            on_thread: true,
         }
     }
 }

@@ -18,6 +18,8 @@ use v1::{CheckpointV1, EntryV1, IdV1, VoteV1, membership_from_v1, membership_to_
 pub const RECORD_HEAD: usize = 9;
 /// No record is longer, head included.
 pub const MAX_RECORD: usize = 32 << 20;
+/// No entry has a higher index, so that there is always a next one: at a million a second it takes 292,000 years.
+pub const MAX_INDEX: u64 = u64::MAX / 2;
 
 const CONFIG: bincode::config::Configuration<
     bincode::config::LittleEndian,
@@ -208,26 +210,34 @@ impl RawRecord<'_> {
     /// [`RecordError::Kind`] and [`RecordError::Body`].
     pub fn decode(&self) -> Result<Record, RecordError> {
         match self.kind {
-            ENTRY => Ok(Record::Entry(self.head::<EntryV1>()?.0.id.into())),
+            ENTRY => Ok(Record::Entry(self.id(self.head::<EntryV1>()?.0.id)?)),
             VOTE => Ok(Record::Vote(self.whole::<VoteV1>()?.into())),
-            COMMITTED => Ok(Record::Committed(
-                self.whole::<Option<IdV1>>()?.map(LogId::from),
-            )),
-            TRUNCATE_AFTER => Ok(Record::TruncateAfter(
-                self.whole::<Option<IdV1>>()?.map(LogId::from),
-            )),
-            PURGE => Ok(Record::Purge(self.whole::<IdV1>()?.into())),
+            COMMITTED => Ok(Record::Committed(self.maybe_id(self.whole()?)?)),
+            TRUNCATE_AFTER => Ok(Record::TruncateAfter(self.maybe_id(self.whole()?)?)),
+            PURGE => Ok(Record::Purge(self.id(self.whole()?)?)),
             CHECKPOINT => {
                 let at = self.whole::<CheckpointV1>()?;
                 Ok(Record::Checkpoint(Checkpoint {
                     vote: at.vote.map(Vote::from),
-                    committed: at.committed.map(LogId::from),
-                    purged: at.purged.map(LogId::from),
-                    last: at.last.map(LogId::from),
+                    committed: self.maybe_id(at.committed)?,
+                    purged: self.maybe_id(at.purged)?,
+                    last: self.maybe_id(at.last)?,
                 }))
             }
             unknown => Err(RecordError::Kind(unknown)),
         }
+    }
+
+    fn id(&self, stored: IdV1) -> Result<LogId, RecordError> {
+        if stored.index > MAX_INDEX {
+            let index = stored.index;
+            return Err(self.bad(format!("no log has an entry {index}")));
+        }
+        Ok(stored.into())
+    }
+
+    fn maybe_id(&self, stored: Option<IdV1>) -> Result<Option<LogId>, RecordError> {
+        stored.map(|stored| self.id(stored)).transpose()
     }
 
     fn head<T: DeserializeOwned>(&self) -> Result<(T, usize), RecordError> {
@@ -280,7 +290,7 @@ pub fn decode_entry(buffer: &Bytes, offset: usize) -> Result<Entry, RecordError>
         shape => return Err(raw.bad(format!("the shape {shape} of its payload is not known"))),
     };
     Ok(Entry {
-        log_id: head.id.into(),
+        log_id: raw.id(head.id)?,
         payload,
     })
 }

@@ -15,18 +15,15 @@ pub struct Replay {
     pub first: u64,
     /// Where the entries lie.
     pub places: VecDeque<Place>,
-    /// Entries from before the oldest segment are not there: this one's must have been purged.
-    older_are_gone: bool,
 }
 
 impl Replay {
     /// Begins with the checkpoint of the oldest segment there is.
-    pub fn starting_at(state: Checkpoint, is_first_segment: bool) -> Replay {
+    pub fn starting_at(state: Checkpoint) -> Replay {
         Replay {
             state,
             first: next(state.last),
             places: VecDeque::new(),
-            older_are_gone: !is_first_segment,
         }
     }
 
@@ -54,12 +51,14 @@ impl Replay {
     }
 
     fn append(&mut self, id: LogId, place: Place) -> Result<(), String> {
-        match self.state.last {
-            None => self.first = id.index,
-            Some(last) if id.index == last.index + 1 => {}
-            Some(last) => {
-                return Err(format!("entry {} follows entry {}", id.index, last.index));
-            }
+        if id.index != next(self.state.last) {
+            return Err(match self.state.last {
+                None => format!("entry {} is the first", id.index),
+                Some(last) => format!("entry {} follows entry {}", id.index, last.index),
+            });
+        }
+        if self.state.last.is_none() {
+            self.first = id.index;
         }
         let term = id.leader_id.term;
         self.places.push_back(Place { term, ..place });
@@ -99,10 +98,16 @@ impl Replay {
     /// A sentence that names the entries that are missing.
     pub fn check_complete(&self) -> Result<(), String> {
         let needed = next(self.state.purged);
-        if self.older_are_gone && self.first > needed {
+        if self.first > needed {
             return Err(format!(
                 "entries {needed} to {} were never purged, and are not in any segment that is left",
                 self.first - 1
+            ));
+        }
+        if self.first < needed {
+            return Err(format!(
+                "entry {} is there, although those before entry {needed} were purged",
+                self.first
             ));
         }
         let last = match self.places.back() {
@@ -168,8 +173,8 @@ mod tests {
         }
     }
 
-    fn replay(state: Checkpoint, is_first: bool, records: &[Record]) -> Result<Replay, String> {
-        let mut replay = Replay::starting_at(state, is_first);
+    fn replay(state: Checkpoint, records: &[Record]) -> Result<Replay, String> {
+        let mut replay = Replay::starting_at(state);
         for (i, record) in records.iter().enumerate() {
             replay.apply(record.clone(), place(i as u32))?;
         }
@@ -218,7 +223,7 @@ mod tests {
             (vec![Record::Purge(log_id(5, 40))], Some(41)),
         ];
         for (records, first) in cases {
-            let got = replay(at_10, false, &records).ok().map(|r| r.first);
+            let got = replay(at_10, &records).ok().map(|r| r.first);
             assert_eq!(got, first, "{records:?}");
         }
     }
@@ -226,8 +231,10 @@ mod tests {
     #[test]
     fn entries_without_their_predecessor_are_refused() {
         let gap = [entries(1, 0..=1), entries(1, 3..=3)].concat();
-        let refused = replay(Checkpoint::default(), true, &gap).expect_err("gap");
+        let refused = replay(Checkpoint::default(), &gap).expect_err("gap");
         assert_eq!(refused, "entry 3 follows entry 1");
+        let refused = replay(Checkpoint::default(), &entries(1, 2..=3)).expect_err("a beginning");
+        assert_eq!(refused, "entry 2 is the first");
     }
 
     #[test]
@@ -237,6 +244,6 @@ mod tests {
             ..Checkpoint::default()
         });
         let records = [entries(1, 0..=1), vec![wrong]].concat();
-        assert!(replay(Checkpoint::default(), true, &records).is_err());
+        assert!(replay(Checkpoint::default(), &records).is_err());
     }
 }

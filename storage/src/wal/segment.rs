@@ -12,6 +12,8 @@ use crate::error::DiskError;
 pub const SEGMENT_NEW: &str = ".wal.new";
 const SEGMENT: &str = ".wal";
 const DIGITS: usize = 20;
+/// No segment has a higher number, so that there is always a next one: 32 PiB of log.
+const MAX_NUMBER: u32 = u32::MAX / 2;
 
 /// The file of segment `number`.
 pub fn segment_path(dir: &Path, number: u32) -> PathBuf {
@@ -23,7 +25,7 @@ pub fn number_in(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(SEGMENT)?;
     let well_formed = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
     let number = digits.parse().ok()?;
-    (well_formed && number > 0).then_some(number)
+    (well_formed && (1..=MAX_NUMBER).contains(&number)).then_some(number)
 }
 
 /// A segment that was just begun.

@@ -1,4 +1,4 @@
-//! The one thread that writes the log.
+//! What writes the log: one thread of its own, save in simulations.
 //!
 //! Whatever has queued up while the last batch was being made durable goes into the next: one
 //! write and one `fdatasync` for all of it, then the completions, in order.
@@ -166,12 +166,7 @@ impl Writer {
             let written = match op {
                 Ok(op) => self.write_queued(op),
                 Err(RecvTimeoutError::Timeout) => self.seal(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    if let Err(e) = self.seal() {
-                        tracing::warn!(error = %e, "the log was closed without its last seal");
-                    }
-                    return;
-                }
+                Err(RecvTimeoutError::Disconnected) => return self.close(),
             };
             if let Err(e) = written {
                 return self.fail(e);
@@ -179,16 +174,47 @@ impl Writer {
         }
     }
 
+    /// Writes what is queued, for whoever queued it and waits.
+    pub fn write_now(&mut self) {
+        while let Ok(op) = self.queue.try_recv() {
+            if let Err(error) = self.shared.check() {
+                self.batch.add(op, &mut self.state, &mut self.older);
+                self.refuse(&error);
+            } else if let Err(error) = self.write_queued(op) {
+                let error = self.poison(error);
+                self.refuse(&error);
+            }
+        }
+    }
+
+    /// Vouches for the last batch, when nothing more will be queued.
+    pub fn close(&mut self) {
+        if self.shared.check().is_ok()
+            && let Err(e) = self.seal()
+        {
+            tracing::warn!(error = %e, "the log was closed without its last seal");
+        }
+    }
+
+    fn poison(&self, error: DiskError) -> LogError {
+        let error = self.shared.poison(LogError::Disk(error));
+        tracing::error!(%error, "the log failed; this server stops acknowledging");
+        error
+    }
+
+    fn refuse(&mut self, error: &LogError) {
+        for done in self.batch.dones.drain(..) {
+            done.tell(Err(error.clone()));
+        }
+        self.batch.clear();
+    }
+
     /// After an error nothing more is written: what the disk holds is unknown until it is read
     /// again.
     fn fail(mut self, error: DiskError) {
-        let error = self.shared.poison(LogError::Disk(error));
-        tracing::error!(%error, "the log failed; this server stops acknowledging");
+        let error = self.poison(error);
         loop {
-            for done in self.batch.dones.drain(..) {
-                done.tell(Err(error.clone()));
-            }
-            self.batch.clear();
+            self.refuse(&error);
             match self.queue.recv() {
                 Ok(op) => self.batch.add(op, &mut self.state, &mut self.older),
                 Err(_) => return,

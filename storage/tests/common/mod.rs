@@ -26,6 +26,7 @@ pub fn small() -> Options {
         ahead_bytes: 3_000,
         cache_bytes: 4_000,
         seal_after: Duration::from_secs(3600),
+        on_thread: true,
     }
 }
 

@@ -148,11 +148,11 @@ impl Calls {
     #[must_use]
     pub fn new(server: ServerId, api: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{api}"));
-        let channel = endpoint
+        let endpoint = endpoint
             .expect("the address of a server under test is host:port")
             .connect_timeout(CONNECT_BOUND)
-            .tcp_nodelay(true)
-            .connect_lazy();
+            .tcp_nodelay(true);
+        let channel = tenure_proto::net::connect_lazy(&endpoint);
         Self {
             server,
             bound: CALL_BOUND,

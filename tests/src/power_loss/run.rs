@@ -137,8 +137,11 @@ pub fn scratch() -> io::Result<TempDir> {
         .or_else(|_| tempfile::tempdir())
 }
 
-/// The library to preload, built by the Cargo and into the target folder of the running test.
-fn recorder() -> io::Result<PathBuf> {
+/// The library to preload, built by the Cargo and into the target folder of the running test or program.
+///
+/// # Errors
+/// When it cannot be built, or the program does not lie in a target folder.
+pub fn recorder() -> io::Result<PathBuf> {
     static RECORDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = RECORDER.get_or_init(|| build_recorder().map_err(|error| error.to_string()));
     built.clone().map_err(io::Error::other)
@@ -146,8 +149,12 @@ fn recorder() -> io::Result<PathBuf> {
 
 fn build_recorder() -> io::Result<PathBuf> {
     let test = env::current_exe()?;
-    // target/<profile>/deps/<this test>
-    let profile_folder = test.parent().and_then(Path::parent);
+    // target/<profile>/deps/<this test>, or target/<profile>/<this program>
+    let folder = test.parent();
+    let profile_folder = match folder.and_then(Path::file_name) {
+        Some(name) if name == "deps" => folder.and_then(Path::parent),
+        Some(_) | None => folder,
+    };
     let target = profile_folder.and_then(Path::parent);
     let (Some(profile_folder), Some(target)) = (profile_folder, target) else {
         return Err(io::Error::other(format!(

@@ -182,6 +182,7 @@ fn failed(said: &str) -> impl Iterator<Item = &str> {
 fn kind(name: &str) -> &'static str {
     let kinds = [
         ("exhaustive::", "exhaustive"),
+        ("failover::exhaustive::", "small worlds"),
         ("walk::", "walk"),
         ("failover::scenarios::", "scenarios"),
         ("failover::machines::", "machines"),

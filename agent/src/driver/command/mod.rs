@@ -42,6 +42,8 @@
 
 mod answer;
 mod copies;
+#[cfg(test)]
+mod garbage;
 mod settings;
 
 use std::sync::Arc;

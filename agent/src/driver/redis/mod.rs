@@ -28,6 +28,8 @@ mod disk;
 mod exit;
 mod fence;
 mod follow;
+#[cfg(test)]
+mod garbage;
 mod history;
 mod info;
 mod line;

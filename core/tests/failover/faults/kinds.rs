@@ -1,6 +1,6 @@
 //! The kinds of fault, what operators do meanwhile, and the end of all of it.
 
-use super::{big, plan::Step};
+use super::{big, plan::Step, timed};
 use crate::failover::{
     store::Process,
     world::{Place, Weather, World},
@@ -117,6 +117,16 @@ pub const FAULTS: &[FaultKind] = &[
     (2, "clock jumps", |world, node, server| {
         big::clock_jumps(world, node, server);
     }),
+    (3, "lost as another is left out", |world, node, _| {
+        timed::lost_as_another_is_left_out(world, node);
+    }),
+    (
+        3,
+        "cut off from answers that are on their way",
+        |world, node, _| {
+            timed::answers_on_their_way(world, node);
+        },
+    ),
     (4, "leadership handed over", |world, _, server| {
         big::hand_over(world, server);
     }),

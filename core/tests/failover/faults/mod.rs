@@ -11,7 +11,9 @@
 //! | `TENURE_FAULTS_STEPS` | of those, only these (`3,7,9`) |
 //! | `TENURE_FAULTS_TRACE` | shows the steps from one to another (`3..9`) |
 //! | `TENURE_FAULTS_SHRINK` | makes the list of faults of a failure shorter |
+//! | `TENURE_FAULTS_THREADS` | how many seeds run at a time; otherwise as many as there are cores |
 
+pub mod at_once;
 mod big;
 mod kinds;
 mod plan;
@@ -19,8 +21,10 @@ mod run;
 mod setting;
 mod shrink;
 mod tally;
+mod timed;
 
 use plan::Plan;
+pub use run::words;
 use run::{Finding, Trace, run};
 use setting::setting;
 use std::{
@@ -43,7 +47,7 @@ fn text(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let number = |text: String| text.parse().expect("a number");
     text(name).map(number)
 }
@@ -69,7 +73,7 @@ fn trace() -> Trace {
 }
 
 /// Panics are findings here, and are told of once, at the end. No other test of the process may fall silent.
-fn keep_quiet<T>(run: impl FnOnce() -> T) -> T {
+pub fn keep_quiet<T>(run: impl FnOnce() -> T) -> T {
     thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -122,7 +126,7 @@ fn shrunk(plan: &Plan, finding: &Finding) -> (Plan, Finding) {
 }
 
 /// The seeds of a run: some that are always the same and some that are new, unless told otherwise.
-fn seeds() -> Box<dyn Iterator<Item = u64>> {
+fn seeds() -> Box<dyn Iterator<Item = u64> + Send> {
     let minutes = number("TENURE_FAULTS_MINUTES");
     let until = minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     match (number("TENURE_FAULTS_SEED"), number("TENURE_FAULTS_SEEDS")) {
@@ -147,23 +151,36 @@ fn fresh() -> u64 {
     since.expect("it is after 1970").as_millis() as u64
 }
 
-/// Runs every seed; stops at the first that finds something.
-fn all() -> Result<Tally, String> {
+/// One seed, and how it went.
+fn one(seed: u64) -> Result<Tally, Box<(Plan, Finding)>> {
+    let plan = plan(seed);
     let mut tally = Tally::default();
-    for seed in seeds() {
-        let plan = plan(seed);
-        tally.faults += plan.steps.len() as u64;
-        if let Err(finding) = run(&plan, &trace(), false, &mut tally) {
-            return Err(report(&plan, &finding));
-        }
+    tally.faults += plan.steps.len() as u64;
+    match run(&plan, &trace(), false, &mut tally) {
+        Ok(()) => Ok(tally),
+        Err(finding) => Err(Box::new((plan, finding))),
     }
-    Ok(tally)
+}
+
+/// Runs every seed; begins none after one that found something, and reports the first of those that did.
+fn all() -> Result<Tally, String> {
+    // What is shown of two seeds must not be mixed.
+    let threads = if trace().is_some() {
+        1
+    } else {
+        at_once::threads()
+    };
+    let (tally, found) = at_once::all(seeds(), threads, &|seed| keep_quiet(|| one(seed)));
+    match found {
+        None => Ok(tally),
+        Some(found) => Err(keep_quiet(|| report(&found.0, &found.1))),
+    }
 }
 
 #[test]
 fn whatever_happens_nobody_serves_beside_another_and_nothing_is_lost() {
     let began = Instant::now();
-    let tally = match keep_quiet(all) {
+    let tally = match all() {
         Ok(tally) => tally,
         Err(report) => panic!("{report}"),
     };

@@ -3,8 +3,9 @@
 use super::{
     kinds::{befall, heal},
     plan::Plan,
-    setting::{drift, heals_within, items_heal_within, setting},
+    setting::{drift, heals_within, is_named_by_hand, items_heal_within, setting, stays_cut},
     tally::Tally,
+    timed,
 };
 use crate::failover::world::World;
 use std::{
@@ -52,7 +53,7 @@ pub fn run(plan: &Plan, trace: &Trace, noting: bool, tally: &mut Tally) -> Resul
 }
 
 /// The first line of what a panic says.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     let first = text.unwrap_or_default().lines().next();
@@ -62,6 +63,9 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 fn steps(world: &mut World, plan: &Plan, trace: &Trace, at: &mut u64) {
     world.dice = plan.dice(0);
     drift(world);
+    if is_named_by_hand(plan.seed) {
+        timed::named_as_it_begins(world);
+    }
     let began = world.comes(heals_within(world), World::is_whole);
     assert!(began, "it never began to serve");
     world.writing = true;
@@ -86,6 +90,9 @@ fn steps(world: &mut World, plan: &Plan, trace: &Trace, at: &mut u64) {
     world.dice = plan.dice(u64::MAX);
     heal(world);
     comes_to_rest(world);
+    if stays_cut(plan.seed) {
+        timed::outlives_a_cut_that_stays(world);
+    }
     if trace.is_some() {
         println!("==> the end");
         world.notes[shown..].iter().for_each(|it| println!("{it}"));

@@ -23,6 +23,13 @@ pub fn is_named_by_hand(seed: u64) -> bool {
     seed % NAMED_BY_HAND == 3
 }
 
+/// One seed of so many ends with a cut that nobody mends.
+const STAYS_CUT: u64 = 4;
+
+pub fn stays_cut(seed: u64) -> bool {
+    seed % STAYS_CUT == 1
+}
+
 pub fn setting(seed: u64) -> Setup {
     let mut dice = Dice::new(seed ^ 0x005e_7715_e771);
     let nodes = dice.pick([2, 3, 3, 3, 3, 4, 5, 6]).expect("there are some");

@@ -1,5 +1,6 @@
 //! What came of the runs. What never happened was not tried, and a run in which it never happened fails.
 
+use super::at_once::Sum;
 use crate::failover::world::World;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,6 +39,15 @@ pub const SOMETIMES: &[&str] = &[
     "held at the end",
     "clock jumped",
     "lease changed",
+    "copy fetched",
+    "fetch failed",
+    "copy deleted",
+    "copies needed",
+    "item removed",
+    "write missed a copy",
+    "write refused: TooFewCopies",
+    "write refused: Changed",
+    "moved off a cut that stays",
 ];
 
 #[derive(Default)]
@@ -48,6 +58,18 @@ pub struct Tally {
     /// Simulated time, in milliseconds.
     pub simulated: u64,
     pub faults: u64,
+}
+
+impl Sum for Tally {
+    fn join(&mut self, other: Tally) {
+        self.runs += other.runs;
+        self.acked += other.acked;
+        self.simulated += other.simulated;
+        self.faults += other.faults;
+        for (what, times) in other.happened {
+            self.add(what, times);
+        }
+    }
 }
 
 impl Tally {

@@ -17,7 +17,7 @@ pub struct Ack {
     pub when: Moment,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Checks {
     /// What was found broken.
     pub broken: Vec<String>,

@@ -21,7 +21,7 @@ type Files = BTreeMap<ItemName, BTreeMap<u64, Checksum>>;
 type OrderKey = (OrderKind, ItemName, u64);
 
 /// What a node has, and what it was ordered to do.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shelf {
     /// Names its disk.
     pub folder: u64,
@@ -39,7 +39,7 @@ struct Pending {
 }
 
 /// All of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Items {
     /// Its place among the services; None in a world without items.
     pub service: Option<usize>,
@@ -416,11 +416,9 @@ impl World {
             return;
         };
         let Ok(accepted) = &answers[0] else {
-            let why = format!("{:?}", answers[0].as_ref().err());
-            let why: String = why
-                .chars()
-                .take_while(|it| it.is_alphanumeric() || *it == '(')
-                .collect();
+            let why = answers[0].as_ref().err().map(|why| format!("{why:?}"));
+            let letters = |why: String| why.chars().take_while(|it| it.is_alphanumeric()).collect();
+            let why: String = why.map(letters).unwrap_or_default();
             return self.count(&format!("write refused: {why}"));
         };
         if accepted.missing > 0 {

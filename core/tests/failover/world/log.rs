@@ -7,13 +7,14 @@ use tenure_core::{
 };
 
 /// What was proposed and is not decided.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Log {
     open: BTreeMap<u64, Proposed>,
     next: u64,
     committed: u64,
 }
 
+#[derive(Clone)]
 struct Proposed {
     server: u64,
     term: u64,

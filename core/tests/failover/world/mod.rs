@@ -41,6 +41,7 @@ const APPEND: Millis = Millis(30);
 /// How often stores replicate and clients write.
 const DATA: Millis = Millis(5);
 
+#[derive(Clone)]
 pub struct World {
     pub seed: u64,
     pub now: Moment,

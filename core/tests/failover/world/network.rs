@@ -28,7 +28,7 @@ pub struct Weather {
     pub lag: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Network {
     /// What cannot reach what, one way.
     pub cuts: BTreeSet<(Place, Place)>,

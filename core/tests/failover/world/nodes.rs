@@ -9,6 +9,7 @@ use tenure_core::{
     agent::{Agent, Input, Kept, Output, Start},
 };
 
+#[derive(Clone)]
 pub struct Node {
     pub agent: Option<Agent>,
     /// The agent's session; what is under way for an earlier one comes to nothing.

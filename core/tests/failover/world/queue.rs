@@ -101,7 +101,7 @@ pub enum Event {
 }
 
 /// What is to happen, in order of time and then of when it was said.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Queue {
     due: BinaryHeap<Reverse<(Moment, u64, usize)>>,
     events: Vec<Option<Event>>,

@@ -10,6 +10,7 @@ use tenure_core::{
 /// For how long no other leader is elected.
 pub const RAFT_LEASE: Millis = Millis(140);
 
+#[derive(Clone)]
 pub struct Server {
     pub controller: Controller,
     pub up: bool,

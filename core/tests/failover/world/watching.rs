@@ -9,6 +9,7 @@ use tenure_core::{Event, Key, Record, Revision, Ring, State};
 /// So few events are kept that a watcher that dawdles misses some.
 const EVENTS_MAX: usize = 12;
 
+#[derive(Clone)]
 struct Watcher {
     cursor: Revision,
     copy: BTreeMap<Key, Record>,
@@ -16,6 +17,7 @@ struct Watcher {
     keenness: u64,
 }
 
+#[derive(Clone)]
 pub struct Watching {
     ring: Ring,
     watchers: Vec<Watcher>,
