@@ -58,7 +58,7 @@ pub(crate) fn live(equipment: Equipment) -> Result<(), Error> {
 }
 
 impl Equipment {
-    async fn live(mut self) -> Result<(), Error> {
+    pub(crate) async fn live(mut self) -> Result<(), Error> {
         let mut tasks = JoinSet::new();
         let sight = Arc::new(Sight {
             cluster: self.config.cluster.clone(),
@@ -76,7 +76,7 @@ impl Equipment {
             addresses.checks = Some(bound);
             tasks.spawn(checks::serve(listener, sight.clone()));
         }
-        let questions = self.questions().await?;
+        let questions = questions(&self.config).await?;
         addresses.pledges = questions.as_ref().map(Questions::address);
         let client = self.client()?;
         let (ready, _) = oneshot::channel();
@@ -87,20 +87,6 @@ impl Equipment {
             Some(joined) => self.run(joined, client, questions, &sight, tasks).await,
             None => Ok(()),
         }
-    }
-
-    async fn questions(&self) -> Result<Option<Questions>, Error> {
-        let Some(pledge) = &self.config.pledge else {
-            return Ok(None);
-        };
-        let address = pledge.listen;
-        let serving = pledge::serve(address).await;
-        let questions = serving.map_err(|why| Error::Listen {
-            key: "pledge.listen",
-            address,
-            why: why.to_string(),
-        })?;
-        Ok(Some(questions))
     }
 
     fn client(&self) -> Result<Client, Error> {
@@ -215,6 +201,20 @@ impl Equipment {
         tasks.shutdown().await;
         ended
     }
+}
+
+async fn questions(config: &Config) -> Result<Option<Questions>, Error> {
+    let Some(pledge) = &config.pledge else {
+        return Ok(None);
+    };
+    let address = pledge.listen;
+    let serving = pledge::serve(address).await;
+    let questions = serving.map_err(|why| Error::Listen {
+        key: "pledge.listen",
+        address,
+        why: why.to_string(),
+    })?;
+    Ok(Some(questions))
 }
 
 /// Where other agents reach this one.

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
@@ -21,9 +23,17 @@ pub(crate) fn now() -> Moment {
 /// Rings at a moment of the agent's clock. A timer of the runtime would stand still while the machine
 /// sleeps, and go on for as long afterwards as it had left; this one rings on waking.
 #[derive(Debug)]
-pub(crate) struct Alarm {
-    timer: AsyncFd<OwnedFd>,
+pub(crate) struct Alarm(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Timer(AsyncFd<OwnedFd>),
+    /// In a simulation no machine sleeps, and the time is the runtime's: when to ring, in microseconds.
+    Simulated(AtomicU64),
 }
+
+/// A moment that does not come.
+const NEVER: u64 = u64::MAX;
 
 impl Alarm {
     /// An alarm that is not set. Must be called within a runtime.
@@ -31,6 +41,9 @@ impl Alarm {
     /// # Errors
     /// What the system says when it gives no timer.
     pub(crate) fn new() -> io::Result<Self> {
+        if tenure_client::is_simulated() {
+            return Ok(Self(Kind::Simulated(AtomicU64::new(NEVER))));
+        }
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
         #[expect(
@@ -38,7 +51,7 @@ impl Alarm {
             reason = "unsound for what changes or closes its descriptor; an OwnedFd does neither"
         )]
         let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
-        Ok(Self { timer })
+        Ok(Self(Kind::Timer(timer)))
     }
 
     /// Lets it ring at a moment, at once when that is past, and not at an earlier setting's.
@@ -46,6 +59,13 @@ impl Alarm {
     /// # Errors
     /// What the system says; nothing that a retry helps against.
     pub(crate) fn set(&self, at: Moment) -> io::Result<()> {
+        let timer = match &self.0 {
+            Kind::Timer(timer) => timer,
+            Kind::Simulated(due) => {
+                due.store(at.0, Ordering::Relaxed);
+                return Ok(());
+            }
+        };
         // A timer at 0 is off.
         let micros = at.0.max(1);
         let value = Timespec {
@@ -59,7 +79,7 @@ impl Alarm {
             },
             it_value: value,
         };
-        timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &setting)?;
+        timerfd_settime(timer.get_ref(), TimerfdTimerFlags::ABSTIME, &setting)?;
         Ok(())
     }
 
@@ -68,8 +88,12 @@ impl Alarm {
     /// # Errors
     /// What the system says; nothing that a retry helps against.
     pub(crate) async fn rings(&self) -> io::Result<()> {
+        let timer = match &self.0 {
+            Kind::Timer(timer) => timer,
+            Kind::Simulated(due) => return rings_at(due).await,
+        };
         loop {
-            let mut ready = self.timer.readable().await?;
+            let mut ready = timer.readable().await?;
             let mut count = [0; 8];
             let read = ready.try_io(|timer| Ok(rustix::io::read(timer.get_ref(), &mut count)?));
             match read {
@@ -79,6 +103,17 @@ impl Alarm {
             }
         }
     }
+}
+
+/// Waits until a moment that is not set anew meanwhile.
+async fn rings_at(due: &AtomicU64) -> io::Result<()> {
+    let at = due.load(Ordering::Relaxed);
+    if at == NEVER {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(Duration::from_micros(at.saturating_sub(now().0))).await;
+    due.store(NEVER, Ordering::Relaxed);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -75,12 +75,16 @@ impl Launch {
             member: tell_member,
             ready: tell_ready,
         };
-        let thread = std::thread::Builder::new().name("tenure-agent".to_owned());
-        let body = move || {
-            let end = agent::live(equipment);
-            tell_end.send_replace(Some(end));
-        };
-        drop(thread.spawn(body).map_err(Error::system)?);
+        if tenure_client::is_simulated() {
+            tokio::spawn(async move { tell_end.send_replace(Some(equipment.live().await)) });
+        } else {
+            let thread = std::thread::Builder::new().name("tenure-agent".to_owned());
+            let body = move || {
+                let end = agent::live(equipment);
+                tell_end.send_replace(Some(end));
+            };
+            drop(thread.spawn(body).map_err(Error::system)?);
+        }
         let mut handle = Handle {
             wish,
             left,

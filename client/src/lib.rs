@@ -73,3 +73,10 @@ pub use options::Options;
 pub use session::{Attendance, Attended, Sessions};
 pub use tenure_core as core;
 pub use watch::{Watch, WatchEvent};
+
+/// Whether this process is a simulation of the whole system: all that it runs must stay on the runtime that it was
+/// started on then, and wait for nothing but the time of that.
+#[must_use]
+pub fn is_simulated() -> bool {
+    tenure_proto::net::is_simulated()
+}

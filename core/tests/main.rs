@@ -34,3 +34,4 @@ mod settings;
 mod status;
 mod topology;
 mod walk;
+mod words;

@@ -23,6 +23,7 @@ mod dice;
 mod figures;
 mod repairs;
 mod walk;
+mod words;
 mod writes;
 
 use tenure_core::copies::{Checksum, Ledger, Reported};

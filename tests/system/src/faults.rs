@@ -6,6 +6,8 @@ use std::time::Duration;
 use tenure_tests::power_loss::{Fate, Treatment, chance::Chance};
 
 use crate::links::State;
+use crate::nodes::NODES;
+use crate::servers::SERVERS;
 
 /// One thing that goes wrong, and for how long.
 #[derive(Clone, Debug)]
@@ -33,6 +35,18 @@ pub enum What {
     LeaderPowerCut(Treatment),
     /// The server that leads is cut off from everybody.
     LeaderCutOff(State),
+    /// The store that takes writes dies.
+    PrimaryKilled,
+    /// The agent of the node whose store takes writes is killed.
+    PrimaryAgentKilled,
+    /// Both at once.
+    PrimaryLost,
+    /// The node whose store takes writes is cut off from everybody.
+    PrimaryCutOff(State),
+    /// A node's store dies.
+    StoreKilled(usize),
+    /// A node's agent is killed.
+    AgentKilled(usize),
     /// One host is cut off from everybody.
     CutOff(usize, State),
     /// A link between two hosts is cut.
@@ -52,13 +66,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of a run with so many servers among so many hosts, over so long.
-pub fn draw(chance: &mut Chance, servers: usize, hosts: usize, over: Duration) -> Vec<Fault> {
+/// The faults of a run with so many hosts, over so long.
+pub fn draw(chance: &mut Chance, hosts: usize, over: Duration) -> Vec<Fault> {
     let mut faults = Vec::new();
     let (shortest, longest) = [(100, 1_500), (300, 4_000), (1_000, 8_000)][chance.up_to(2)];
     let mut at = millis(chance, 1, 3_000);
     while at < over {
-        let what = what(chance, servers, hosts);
+        let what = what(chance, hosts);
         let lasts = match what {
             What::HandOver | What::Checkpoint => Duration::ZERO,
             _ if chance.one_in(8) => millis(chance, 4_000, 15_000),
@@ -70,12 +84,13 @@ pub fn draw(chance: &mut Chance, servers: usize, hosts: usize, over: Duration) -
     faults
 }
 
-fn what(chance: &mut Chance, servers: usize, hosts: usize) -> What {
-    let server = chance.up_to(servers - 1);
+fn what(chance: &mut Chance, hosts: usize) -> What {
+    let server = chance.up_to(SERVERS - 1);
+    let node = chance.up_to(NODES - 1);
     let host = chance.up_to(hosts - 1);
     let other = (host + 1 + chance.up_to(hosts - 2)) % hosts;
-    let peer = (server + 1 + chance.up_to(servers - 2)) % servers;
-    match chance.below(15) {
+    let peer = (server + 1 + chance.up_to(SERVERS - 2)) % SERVERS;
+    match chance.below(23) {
         0 | 1 => What::Killed(server),
         2 | 3 => What::PowerCut(server, treatment(chance)),
         4 => What::AllPowerCut(treatment(chance)),
@@ -87,6 +102,13 @@ fn what(chance: &mut Chance, servers: usize, hosts: usize) -> What {
         11 => What::Cut(host, other, any(chance)),
         12 => What::Late(host, millis(chance, 20, 250)),
         13 => What::HandOver,
+        14 => What::PrimaryKilled,
+        15 => What::PrimaryAgentKilled,
+        16 => What::PrimaryLost,
+        17 | 18 => What::PrimaryCutOff(both(chance)),
+        19 => What::StoreKilled(node),
+        20 => What::AgentKilled(node),
+        21 => What::Cut(SERVERS + node, server, any(chance)),
         _ => What::Checkpoint,
     }
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenure_client::core::{Filter, NodeName, Record, RecordKind, RejectCode, Revision};
-use tenure_client::{Client, Consistency, Error, Options};
+use tenure_client::core::{Filter, NodeName, NodeRef, Record, RecordKind, RejectCode, Revision};
+use tenure_client::{Client, Consistency, Error, FailoverOptions, Options};
 use tenure_tests::watches::picture::{Picture, Records, by_key, difference};
 
+use crate::nodes;
 use crate::servers::{SERVERS, api};
 
 /// How a change ended for the program that asked for it.
@@ -149,6 +150,7 @@ async fn change(told: Arc<Told>, pause: Duration) -> turmoil::Result {
 
 /// Changes and watches until it is told to stop. Gives the nodes that are there at the end.
 pub async fn use_it(told: Arc<Told>, pause: Duration) -> turmoil::Result<Records> {
+    choose().await?;
     let watching = tokio::task::spawn_local(watch(told.clone()));
     change(told.clone(), pause).await?;
     let (revision, records) = all_nodes().await?;
@@ -157,7 +159,25 @@ pub async fn use_it(told: Arc<Told>, pause: Duration) -> turmoil::Result<Records
     Ok(records)
 }
 
-fn nodes() -> Filter {
+/// An operator names the first primary of the nodes' service.
+async fn choose() -> turmoil::Result {
+    let client = client()?;
+    let first = FailoverOptions {
+        to: Some(NodeRef::Name(NodeName::new(&nodes::host(0))?)),
+        ..FailoverOptions::default()
+    };
+    while let Err(why) = client
+        .admin()
+        .failover(&nodes::service(), first.clone())
+        .await
+    {
+        tracing::info!(%why, "no first primary yet");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+fn all() -> Filter {
     Filter {
         kinds: [RecordKind::Node].into(),
         services: BTreeSet::new(),
@@ -167,7 +187,7 @@ fn nodes() -> Filter {
 /// Watches the nodes until it has got as far as it has to.
 async fn watch(told: Arc<Told>) -> turmoil::Result {
     let client = client()?;
-    let mut watch = client.watch(&nodes());
+    let mut watch = client.watch(&all());
     told.lock().picture = Some(Picture::blank());
     while !told.is_watched() {
         let Ok(event) = tokio::time::timeout(Duration::from_millis(500), watch.next()).await else {
@@ -194,7 +214,7 @@ async fn watch(told: Arc<Told>) -> turmoil::Result {
 async fn all_nodes() -> Result<(Revision, Records), Error> {
     let listed = client()?
         .discovery()
-        .list(&nodes(), Consistency::Linearizable)
+        .list(&all(), Consistency::Linearizable)
         .await?;
     Ok((listed.header.revision, by_key(listed.records)))
 }

@@ -40,6 +40,11 @@ impl Links {
         }
     }
 
+    /// What a host is called.
+    pub fn name(&self, host: usize) -> &str {
+        &self.hosts[host]
+    }
+
     /// How many hosts there are.
     pub fn len(&self) -> usize {
         self.hosts.len()

@@ -11,6 +11,7 @@ use tenure_tests::cluster::registers::{Register, Written, add_node};
 use tenure_tests::linearizability::{Op, Operation, check};
 use tenure_tests::power_loss::chance::Chance;
 
+use crate::nodes;
 use crate::servers::{SERVERS, api};
 
 /// How long a client waits for a server before it asks another.
@@ -113,8 +114,13 @@ pub async fn set_up(shared: Arc<Shared>, count: usize) -> turmoil::Result {
         name: service.clone(),
         policy,
     };
+    let store = Command::AddService {
+        name: nodes::service(),
+        policy: nodes::policy(),
+    };
     // Once it was refused it is there.
     while insist(&servers, &add).await.is_some() {}
+    while insist(&servers, &store).await.is_some() {}
     let mut made = Vec::new();
     let mut attempt = 0;
     while made.len() < count {

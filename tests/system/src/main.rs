@@ -14,10 +14,12 @@ mod library;
 mod links;
 mod load;
 mod network;
+mod nodes;
 mod place;
 mod run;
 mod seeds;
 mod servers;
+mod site;
 mod tally;
 
 use std::process::ExitCode;

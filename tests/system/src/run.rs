@@ -1,33 +1,39 @@
 //! One run: a cluster forms, is used and put under faults, and must be whole again when they are over.
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tenure_client::{Target, core::ServerId};
-use tenure_tests::power_loss::{Treatment, chance::Chance, image::Image};
+use tenure_tests::power_loss::chance::Chance;
 use tenure_tests::watches::picture::Records;
 use turmoil::Sim;
 
-use crate::faults::{self, Fault, What};
+use crate::faults::{self, Fault};
 use crate::kernel;
 use crate::library::{self, Told};
-use crate::links::{Links, State};
+use crate::links::Links;
 use crate::load::{self, Shared};
 use crate::network;
+use crate::nodes::{self, NODES, Stores};
 use crate::place::Place;
 use crate::servers::{self, Elections, Keeping, Probe, SERVERS, host};
+use crate::site::Site;
 use crate::tally::Tally;
 
-/// The hosts beside the servers.
+mod inflict;
+
+use inflict::GoingOn;
+
+/// The hosts beside servers and nodes.
 const CLIENTS: [&str; 3] = ["c1", "c2", "library"];
+/// Between two moments of the stores.
+const DATA: u64 = 5;
 /// Within this the cluster has to form and take its first writes, while nothing is wrong.
 const FORM_WITHIN: Duration = Duration::from_secs(30);
 /// Within this everything has to be whole again when nothing is wrong any more.
-const HEAL_WITHIN: Duration = Duration::from_secs(30);
+const HEAL_WITHIN: Duration = Duration::from_secs(90);
 /// Within this clients have to notice that they are to end.
 const END_WITHIN: Duration = Duration::from_secs(30);
 
@@ -55,15 +61,13 @@ pub struct Run<'a> {
     shared: Arc<Shared>,
     told: Arc<Told>,
     nodes: Rc<RefCell<Option<Records>>>,
-    /// The faults that go on: what each does to links, and which host it keeps down.
-    going_on: Vec<(Duration, Vec<Cut>, Option<usize>)>,
+    stores: Stores,
+    going_on: Vec<GoingOn>,
+    /// Which hosts do not run.
     down: Vec<bool>,
     chance: Chance,
     tally: Tally,
 }
-
-/// Two hosts, and what is wrong with the link between them.
-type Cut = (usize, usize, State);
 
 /// A sentence that says which promise was broken.
 pub type Failure = String;
@@ -76,7 +80,7 @@ pub fn run(plan: &Plan) -> Result<Tally, Failure> {
     kernel::begin(plan.seed);
     let mut chance = Chance::new(plan.seed);
     let mut run = Run::new(plan, &mut chance)?;
-    let faults = faults::draw(&mut chance, SERVERS, run.links.len(), plan.length);
+    let faults = faults::draw(&mut chance, run.links.len(), plan.length);
     run.form()?;
     run.suffer(faults)?;
     run.heal()?;
@@ -85,7 +89,9 @@ pub fn run(plan: &Plan) -> Result<Tally, Failure> {
 
 fn hosts() -> Vec<String> {
     let servers = (0..SERVERS).map(host);
-    servers.chain(CLIENTS.map(str::to_owned)).collect()
+    let nodes = (0..NODES).map(nodes::host);
+    let clients = CLIENTS.map(str::to_owned);
+    servers.chain(nodes).chain(clients).collect()
 }
 
 impl<'a> Run<'a> {
@@ -111,8 +117,9 @@ impl<'a> Run<'a> {
             shared: Arc::default(),
             told: Arc::default(),
             nodes: Rc::default(),
+            stores: Stores::new(Site::new().into()),
             going_on: Vec::new(),
-            down: vec![false; SERVERS],
+            down: vec![false; hosts().len()],
             chance: Chance::new(chance.number()),
             tally: Tally::default(),
         };
@@ -124,8 +131,20 @@ impl<'a> Run<'a> {
         for server in 0..SERVERS {
             run.add_server(server, keeping, faults::millis(chance, 0, 1_500));
         }
+        for node in 0..NODES {
+            run.add_node(node);
+        }
         run.add_clients(chance);
         Ok(run)
+    }
+
+    fn add_node(&mut self, node: usize) {
+        let folder = self.place.of(&nodes::host(node));
+        let config = nodes::config(node, &folder);
+        let stores = self.stores.clone();
+        self.sim.host(nodes::host(node), move || {
+            nodes::attend(config.clone(), stores.clone(), node)
+        });
     }
 
     fn add_server(&mut self, server: usize, keeping: Keeping, delay: Duration) {
@@ -171,7 +190,13 @@ impl<'a> Run<'a> {
             return Err(why);
         }
         self.elections.look(&self.probes)?;
-        match self.told.broken() {
+        let mut stores = nodes::lock(&self.stores);
+        if self.sim.elapsed().as_millis() as u64 % DATA == 0 {
+            stores.data();
+        }
+        let broken = stores.broken.clone();
+        drop(stores);
+        match self.told.broken().or(broken) {
             Some(why) => Err(why),
             None => Ok(ended),
         }
@@ -192,6 +217,9 @@ impl<'a> Run<'a> {
                 Err(why) if self.sim.elapsed() > until => {
                     return Err(format!("not {what} within {within:?}: {why}"));
                 }
+                Err(why) if self.sim.elapsed().as_millis() % 5_000 == 0 => {
+                    self.say(&format!("not {what} yet: {why}"));
+                }
                 Err(_) => {}
             }
         }
@@ -200,7 +228,8 @@ impl<'a> Run<'a> {
     fn form(&mut self) -> Result<(), Failure> {
         self.until("formed", FORM_WITHIN, |run| {
             let registers = run.shared.registers();
-            registers.map(drop).ok_or_else(|| "no registers".to_owned())
+            registers.ok_or_else(|| "no registers".to_owned())?;
+            nodes::lock(&run.stores).is_whole()
         })?;
         self.say(&format!("formed, term {}", self.elections.count()));
         Ok(())
@@ -223,168 +252,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn inflict(&mut self, fault: &Fault) -> Result<(), Failure> {
-        self.tally.faults += 1;
-        let until = self.sim.elapsed() + fault.lasts;
-        let leader = servers::leader(&self.probes);
-        match fault.what {
-            What::Killed(server) => self.take_down(&[server], None, until),
-            What::PowerCut(server, treatment) => self.take_down(&[server], Some(treatment), until),
-            What::AllPowerCut(treatment) => {
-                let all: Vec<usize> = (0..SERVERS).collect();
-                self.take_down(&all, Some(treatment), until)
-            }
-            What::LeaderKilled => self.take_down(leader.as_slice(), None, until),
-            What::LeaderPowerCut(treatment) => {
-                self.take_down(leader.as_slice(), Some(treatment), until)
-            }
-            What::LeaderCutOff(state) => {
-                let links = leader.map(|leader| self.all_of(leader, state));
-                self.cut(links.unwrap_or_default(), until)
-            }
-            What::CutOff(host, state) => self.cut(self.all_of(host, state), until),
-            What::Cut(one, other, state) => self.cut(vec![(one, other, state)], until),
-            What::Late(host, most) => self.cut(self.all_of(host, State::Slow(most)), until),
-            What::HandOver => self.operate(true),
-            What::Checkpoint => self.operate(false),
-        }
-    }
-
-    fn cut(&mut self, links: Vec<(usize, usize, State)>, until: Duration) -> Result<(), Failure> {
-        self.going_on.push((until, links, None));
-        self.set_links();
-        Ok(())
-    }
-
-    fn all_of(&self, host: usize, state: State) -> Vec<(usize, usize, State)> {
-        let others = (0..self.links.len()).filter(|other| *other != host);
-        others.map(|other| (host, other, state)).collect()
-    }
-
-    fn operate(&mut self, hands_over: bool) -> Result<(), Failure> {
-        // What an operator asks for need not come about while something is wrong.
-        self.sim
-            .client(format!("operator-{}", self.tally.faults), async move {
-                let client = library::client()?;
-                if hands_over {
-                    let _asked = client.admin().transfer_leader(None).await;
-                } else {
-                    for server in 1..=SERVERS as u64 {
-                        let target = Target::Id(ServerId(server));
-                        let _asked = client.admin().checkpoint(target).await;
-                    }
-                }
-                Ok(())
-            });
-        Ok(())
-    }
-
-    /// Takes servers down: kills them, or cuts their power, which leaves what `treatment` says.
-    ///
-    /// A power cut comes at any moment of the next ones, between any two writes: nobody hears any more what the server
-    /// says in these moments, so whatever it has on its disk at one of them it may be found with.
-    fn take_down(
-        &mut self,
-        servers: &[usize],
-        treatment: Option<Treatment>,
-        until: Duration,
-    ) -> Result<(), Failure> {
-        let up = |server: &&usize| !self.down[**server];
-        let going: Vec<usize> = servers.iter().filter(up).copied().collect();
-        if treatment.is_some() {
-            let silent = going
-                .iter()
-                .flat_map(|server| self.all_of(*server, State::LostForth));
-            let silent: Vec<_> = silent.collect();
-            self.going_on.push((Duration::MAX, silent, None));
-            self.set_links();
-            self.place.mark().map_err(|why| why.to_string())?;
-            for _ in 0..self.chance.up_to(20) {
-                self.step()?;
-            }
-        }
-        let images = self.left_of(&going, treatment);
-        let images = images.map_err(|why| format!("the folders of servers: {why}"))?;
-        for (server, image) in going.iter().zip(images) {
-            let host = host(*server);
-            self.down[*server] = true;
-            self.probes[*server].clear();
-            self.sim.crash(host.as_str());
-            let restored = self.place.restore(&host, &image);
-            restored.map_err(|why| format!("the folder of {host}: {why}"))?;
-        }
-        self.going_on
-            .retain(|(until, _, _)| *until != Duration::MAX);
-        let downs = servers
-            .iter()
-            .map(|server| (until, Vec::new(), Some(*server)));
-        self.going_on.extend(downs);
-        self.set_links();
-        Ok(())
-    }
-
-    /// What is found on the disks of servers that are taken down now.
-    fn left_of(
-        &mut self,
-        servers: &[usize],
-        treatment: Option<Treatment>,
-    ) -> io::Result<Vec<Image>> {
-        let hosts: Vec<String> = servers.iter().map(|server| host(*server)).collect();
-        let cut = match treatment {
-            Some(treatment) => {
-                let chance = &mut self.chance;
-                Some(self.place.after_cut_since(&hosts, treatment, chance)?)
-            }
-            None => None,
-        };
-        let mut kept = Vec::new();
-        for host in &hosts {
-            let written = self.place.after_cut(host, Treatment::KEPT)?;
-            if let Some(what) = written.difference(&Image::read(&self.place.of(host))?) {
-                let text = format!("the recorder missed a call for {host}: {what}");
-                return Err(io::Error::other(text));
-            }
-            kept.push(written);
-        }
-        let Some(cut) = cut else {
-            self.tally.downs += hosts.len() as u64;
-            return Ok(kept);
-        };
-        for (left, written) in cut.iter().zip(&kept) {
-            self.tally.took_down(left.difference(written).is_some());
-        }
-        Ok(cut)
-    }
-
-    fn set_links(&mut self) {
-        let all = self
-            .going_on
-            .iter()
-            .flat_map(|(_, links, _)| links.iter().copied());
-        let all: Vec<_> = all.collect();
-        self.links.set(&self.sim, &all);
-    }
-
-    /// Ends the faults whose time is over, or all.
-    fn let_go(&mut self, all: bool) -> Result<(), Failure> {
-        let now = self.sim.elapsed();
-        let before = self.going_on.len();
-        self.going_on.retain(|(until, _, _)| !all && *until > now);
-        if self.going_on.len() == before {
-            return Ok(());
-        }
-        self.set_links();
-        for server in 0..SERVERS {
-            let kept_down = |(_, _, down): &(_, _, Option<usize>)| *down == Some(server);
-            if self.down[server] && !self.going_on.iter().any(kept_down) {
-                self.down[server] = false;
-                self.say(&format!("{} is started", host(server)));
-                self.sim.bounce(host(server));
-            }
-        }
-        Ok(())
-    }
-
     fn heal(&mut self) -> Result<(), Failure> {
         self.let_go(true)?;
         self.say("all faults are over");
@@ -392,6 +259,18 @@ impl<'a> Run<'a> {
             servers::leader(&run.probes)
                 .map(drop)
                 .ok_or_else(|| "nobody leads".to_owned())
+        })?;
+        self.until("whole", HEAL_WITHIN, |run| {
+            nodes::lock(&run.stores).is_whole()
+        })?;
+        let acked = nodes::lock(&self.stores).acked;
+        self.until("taking writes of the service", HEAL_WITHIN, |run| {
+            let now = nodes::lock(&run.stores).acked;
+            if now > acked {
+                Ok(())
+            } else {
+                Err(format!("{now} were acknowledged"))
+            }
         })?;
         let [made, ..] = self.told.counts();
         self.until("taking changes", HEAL_WITHIN, |run| {
@@ -436,6 +315,9 @@ impl<'a> Run<'a> {
         self.tally.refused = refused;
         self.tally.unknown = unknown;
         let [made, unsure, _] = self.told.counts();
+        let stores = nodes::lock(&self.stores);
+        (self.tally.promotions, self.tally.acked) = (stores.promotions(), stores.acked);
+        drop(stores);
         self.tally.made = made;
         self.tally.unsure = unsure;
         (self.tally.trace, self.tally.bytes) = network::trace();

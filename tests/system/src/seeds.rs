@@ -16,7 +16,7 @@ const REAL_TIME_MOST: Duration = Duration::from_secs(900);
 /// Between two looks at a run.
 const LOOK: Duration = Duration::from_millis(20);
 /// From so many seeds on, what never happened is a failure.
-const MANY: u64 = 8;
+const MANY: u64 = 20;
 
 /// Runs all seeds, and says what happened in them.
 pub fn all(arguments: &Arguments) -> ExitCode {

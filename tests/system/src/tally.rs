@@ -31,6 +31,10 @@ pub struct Tally {
     pub made: u64,
     /// Changes of which it did not know.
     pub unsure: u64,
+    /// How often a store became the primary.
+    pub promotions: u64,
+    /// Writes to stores that were acknowledged.
+    pub acked: u64,
     /// Bytes sent.
     pub bytes: u64,
     /// A number for all that was sent, and when; nothing for several runs.
@@ -81,7 +85,7 @@ impl Tally {
         }
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 11] {
+    fn counts_mut(&mut self) -> [&mut u64; 13] {
         [
             &mut self.faults,
             &mut self.downs,
@@ -93,6 +97,8 @@ impl Tally {
             &mut self.unknown,
             &mut self.made,
             &mut self.unsure,
+            &mut self.promotions,
+            &mut self.acked,
             &mut self.bytes,
         ]
     }
@@ -107,6 +113,8 @@ impl Tally {
             (self.writes, "no write was acknowledged"),
             (self.refused, "no write was refused"),
             (self.unknown, "no outcome was unknown"),
+            (self.promotions, "no store became the primary"),
+            (self.acked, "no write to a store was acknowledged"),
             (self.made, "no change was made through the client library"),
         ];
         let never = wanted.into_iter().filter(|(count, _)| *count == 0);
@@ -131,10 +139,12 @@ impl fmt::Display for Tally {
             f,
             "{:.0} s simulated, {faults} faults, {downs} servers taken down ({lossy} lost unsynced data), {elections} \
              elections, {reads} reads, {writes} writes, {refused} refused, {unknown} unknown, {} changes, {} unsure, \
-             {} kB sent",
+             {} promotions, {} writes to stores, {} kB sent",
             self.simulated.as_secs_f64(),
             self.made,
             self.unsure,
+            self.promotions,
+            self.acked,
             self.bytes / 1_000,
         )?;
         match self.trace {

@@ -99,3 +99,62 @@ fn an_explanation_says_what_it_rests_on() {
     world.run(Millis(4_000));
     done(world);
 }
+
+/// What `explain` says of the first service, at every millisecond until something holds.
+fn said_until(world: &mut World, holds: impl Fn(&World) -> bool) -> String {
+    let mut said = String::new();
+    for _ in 0..5_000 {
+        if holds(world) {
+            return said;
+        }
+        let explained = world.explain_of(&world.services[0].clone());
+        let decision = explained.map(|it| it.decision.map_err(|hold| hold.to_string()));
+        said.push_str(&format!("{decision:?}\n"));
+        world.run(Millis(1));
+    }
+    panic!("it never came to that: {}", world.describe());
+}
+
+/// Whoever asks in the midst of a failover, or of a switchover, is told which step is under way.
+#[test]
+fn each_step_is_explained_while_it_is_taken() {
+    let mut world = world(123);
+    world.net.weather.slow_driver = (100, 60);
+    world.failover(Some(2), false, false);
+    let said = said_until(&mut world, |world| world.moved_to(2));
+    for step in [
+        "waiting for a proof that the old primary serves no more",
+        "asking the others how far they have got",
+        "the change is with the log",
+    ] {
+        assert!(said.contains(step), "{step}:\n{said}");
+    }
+    world.run_until(Millis(20_000), World::is_whole);
+    let epoch = world.epoch();
+    world.switchover(None);
+    let said = said_until(&mut world, |world| world.moved_to(epoch + 1));
+    for step in [
+        "writes are being held back",
+        "the candidate catches up",
+        "the old primary is being fenced",
+    ] {
+        assert!(said.contains(step), "{step}:\n{said}");
+    }
+    done(world);
+}
+
+/// An operator who waits for a leader that is deposed meanwhile is told so, and so is one who asks nobody's leader.
+#[test]
+fn whoever_asks_a_leader_that_leads_no_more_is_told() {
+    let mut world = world(124);
+    let leader = world.leader().unwrap();
+    world.net.weather.slow_driver = (100, 300);
+    let ask = world.switchover(None);
+    world.run(Millis(20));
+    world.cut_server(leader);
+    world.run(Millis(900));
+    world.mend();
+    let answer = world.answer(ask, Millis(3_000));
+    assert_eq!(answer.unwrap_err().code, HoldCode::NotLeading);
+    done(world);
+}
