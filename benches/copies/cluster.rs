@@ -1,0 +1,247 @@
+//! Three `tenure server` processes with default settings, and a service that stores copies on nodes that nobody attends:
+//! nothing is lost, and nothing is repaired.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tenure_benches::ports::free_ports;
+use tenure_benches::process::Process;
+use tenure_proto::v1::{self, admin_client::AdminClient, copies_client::CopiesClient};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::error::BenchError;
+use crate::{load::SERVICE, say};
+
+const SERVERS: usize = 3;
+const BOUND: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(10);
+/// The feature level at which there are items.
+const LEVEL: u32 = 3;
+
+pub struct Cluster {
+    servers: Vec<(Process, String)>,
+}
+
+fn channel(address: &str) -> Result<Channel, BenchError> {
+    let endpoint = Endpoint::from_shared(address.to_owned());
+    let endpoint = endpoint.map_err(|source| BenchError::Connect {
+        address: address.to_owned(),
+        source,
+    })?;
+    Ok(endpoint.tcp_nodelay(true).connect_lazy())
+}
+
+fn configuration(at: usize, api: &[u16], raft: &[u16], data: &Path) -> String {
+    let folder = data.join(format!("s{at}")).display().to_string();
+    let mut text = format!(
+        "cluster = \"bench\"\nserver = {}\ndata_dir = {folder:?}\n\n[raft]\nlisten = \"127.0.0.1:{}\"\n\n\
+         [api]\nlisten = \"127.0.0.1:{}\"\n",
+        at + 1,
+        raft[at],
+        api[at]
+    );
+    for (peer, (api, raft)) in api.iter().zip(raft).enumerate() {
+        let id = peer + 1;
+        text.push_str(&format!(
+            "\n[[servers]]\nid = {id}\nraft = \"127.0.0.1:{raft}\"\napi = \"127.0.0.1:{api}\"\n"
+        ));
+    }
+    text
+}
+
+fn command(kind: v1::command::Kind) -> v1::Command {
+    v1::Command { kind: Some(kind) }
+}
+
+/// Nodes in ten zones that have joined, and the service on all of them.
+fn site(nodes: u64) -> Vec<v1::Command> {
+    let copies = v1::CopiesPolicy {
+        copies: 3,
+        write_min: 2,
+        spread_zones: true,
+        ..v1::CopiesPolicy::default()
+    };
+    let service = v1::AddService {
+        name: SERVICE.to_owned(),
+        policy: Some(v1::Policy {
+            kind: Some(v1::policy::Kind::Copies(copies)),
+        }),
+    };
+    let mut all = vec![command(v1::command::Kind::AddService(service))];
+    for node in 1..=nodes {
+        let named = Some(v1::NodeRef {
+            id: node,
+            name: String::new(),
+        });
+        let add = v1::AddNode {
+            name: format!("n{node}"),
+            zone: format!("z{}", node % 10),
+            weight: 100,
+            ..v1::AddNode::default()
+        };
+        let join = v1::JoinNode {
+            node: named.clone(),
+            last: 0,
+        };
+        let instance = v1::AddInstance {
+            service: SERVICE.to_owned(),
+            node: named,
+            endpoint: format!("127.0.0.1:{node}"),
+            preference: 100,
+        };
+        all.push(command(v1::command::Kind::AddNode(add)));
+        all.push(command(v1::command::Kind::JoinNode(join)));
+        all.push(command(v1::command::Kind::AddInstance(instance)));
+    }
+    all
+}
+
+impl Cluster {
+    pub async fn start(program: &Path, data: &Path) -> Result<Self, BenchError> {
+        let ports = free_ports(2 * SERVERS)?;
+        let (api, raft) = ports.split_at(SERVERS);
+        let mut servers = Vec::new();
+        for at in 0..SERVERS {
+            let file = data.join(format!("s{at}.toml"));
+            std::fs::write(&file, configuration(at, api, raft, data))
+                .map_err(|source| BenchError::io("write", &file, source))?;
+            let config = file.display().to_string();
+            let args = ["server", "--log", "warn", "--config", &config];
+            let args = args.map(str::to_owned).to_vec();
+            let log = data.join(format!("s{at}.log"));
+            let mut process = Process::new(format!("tenure s{at}"), program, args, log);
+            process.start()?;
+            servers.push((process, format!("http://127.0.0.1:{}", api[at])));
+        }
+        let cluster = Self { servers };
+        cluster.leader().await?;
+        Ok(cluster)
+    }
+
+    pub fn address(&self, server: usize) -> String {
+        self.servers[server].1.clone()
+    }
+
+    fn admin(&self, server: usize) -> Result<AdminClient<Channel>, BenchError> {
+        Ok(AdminClient::new(channel(&self.servers[server].1)?))
+    }
+
+    pub async fn leader(&self) -> Result<usize, BenchError> {
+        let deadline = Instant::now() + BOUND;
+        while Instant::now() < deadline {
+            for server in 0..self.servers.len() {
+                let asked = self
+                    .admin(server)?
+                    .raft_status(v1::RaftStatusRequest {})
+                    .await;
+                let leads = asked.is_ok_and(|status| {
+                    let status = status.into_inner();
+                    status.leader == status.server
+                });
+                if leads {
+                    return Ok(server);
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Err(late("the election of a leader"))
+    }
+
+    /// Makes nodes and service, when items are understood.
+    pub async fn prepare(&self, nodes: u64) -> Result<(), BenchError> {
+        let mut admin = self.admin(self.leader().await?)?;
+        let deadline = Instant::now() + BOUND;
+        let batch = v1::Batch {
+            commands: site(nodes),
+        };
+        let execute = v1::ExecuteRequest {
+            request: None,
+            actor: "copies".to_owned(),
+            command: Some(command(v1::command::Kind::Batch(batch))),
+        };
+        admin
+            .execute(execute)
+            .await
+            .map_err(BenchError::refused("making the nodes"))?;
+        let raised = v1::RaiseFeatureLevel {
+            from: LEVEL,
+            to: LEVEL,
+        };
+        let execute = v1::ExecuteRequest {
+            request: None,
+            actor: "copies".to_owned(),
+            command: Some(command(v1::command::Kind::RaiseFeatureLevel(raised))),
+        };
+        // Asks whether the level is the one named; the leader raises it by itself.
+        while admin.execute(execute.clone()).await.is_err() {
+            if Instant::now() > deadline {
+                return Err(late("the raise of the feature level"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// A checkpoint of a follower with all items, and its restart from it.
+    pub async fn checkpoint_and_restart(&mut self, items: u64) -> Result<(), BenchError> {
+        let leader = self.leader().await?;
+        let server = (leader + 1) % self.servers.len();
+        self.wait_for(server, items).await?;
+        let mut admin = self.admin(server)?;
+        for what in ["with what changed since the last one", "with nothing new"] {
+            let begun = Instant::now();
+            admin
+                .checkpoint(v1::CheckpointRequest {})
+                .await
+                .map_err(BenchError::refused("a checkpoint"))?;
+            let taken = begun.elapsed().as_secs_f64();
+            say(&format!("checkpoint of a follower, {what}: {taken:.2} s"));
+        }
+        self.servers[server].0.terminate()?;
+        self.servers[server].0.finish().await?;
+        let begun = Instant::now();
+        self.servers[server].0.start()?;
+        self.wait_for(server, items).await?;
+        let taken = begun.elapsed().as_secs_f64();
+        say(&format!(
+            "restart of a follower until it answers with {items} items: {taken:.2} s"
+        ));
+        Ok(())
+    }
+
+    async fn wait_for(&self, server: usize, items: u64) -> Result<(), BenchError> {
+        let mut copies = CopiesClient::new(channel(&self.servers[server].1)?);
+        let deadline = Instant::now() + BOUND;
+        while Instant::now() < deadline {
+            let status = v1::CopiesStatusRequest {
+                service: SERVICE.to_owned(),
+                consistency: Some(v1::Consistency {
+                    local_max_age_ms: Some(10_000),
+                }),
+            };
+            let told = copies.status(status).await;
+            if told.is_ok_and(|told| told.into_inner().items == items) {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Err(late("all items at a follower"))
+    }
+
+    pub async fn stop(mut self) -> Result<(), BenchError> {
+        for (process, _) in &mut self.servers {
+            process.terminate()?;
+        }
+        for (process, _) in &mut self.servers {
+            process.finish().await?;
+        }
+        Ok(())
+    }
+}
+
+fn late(what: &str) -> BenchError {
+    BenchError::TooLate {
+        what: what.to_owned(),
+        bound: BOUND,
+    }
+}
