@@ -36,6 +36,8 @@ enum Chore {
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
     BenchFailover(long::BenchFailover),
+    /// MariaDB under Tenure, failed over; every argument is passed on to the bench.
+    BenchMysql(long::BenchMysql),
     /// Random faults in the model world: more seeds than the gate tries, or one of them again.
     Simulate(simulate::Simulate),
     /// Safety bugs put into a copy of the core: which check finds each, after how many seeds.
@@ -64,6 +66,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Trials(trials) => trials.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
+        Chore::BenchMysql(bench) => bench.run(),
         Chore::Simulate(simulate) => simulate.run(),
         Chore::Planted(planted) => planted.run(),
         Chore::Deps => policy::check(),
