@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tenure_client::{Consistency, Error, Resolved};
 use tenure_core::controller::{Explanation, Hold, HoldCode};
-use tenure_core::{Assignment, Epoch, NodeId, Note, Receipt};
+use tenure_core::{Epoch, NodeId, Note, Receipt};
 use tenure_tests::mariadb::config::AGENT;
 use tenure_tests::mariadb::link;
 
@@ -36,13 +36,6 @@ impl Site {
         let service = service();
         let resolved = discovery.resolve(&service, Consistency::Linearizable);
         resolved.await.ok()
-    }
-
-    pub async fn assignment(&self) -> Assignment {
-        eventually("an assignment", || async {
-            self.resolved().await?.assignment
-        })
-        .await
     }
 
     /// Waits until exactly these are in sync, and nobody is on the way.

@@ -28,6 +28,12 @@ const BOUND: Duration = Duration::from_secs(60);
 
 pub const ALL: [u64; 3] = [1, 2, 3];
 
+/// How often what is in turns is repeated: so often in the gate, or as the environment says.
+pub fn rounds(gate: u32) -> u32 {
+    let wanted = std::env::var("TENURE_MYSQL_ROUNDS").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(gate)
+}
+
 pub fn service() -> ServiceName {
     ServiceName::new(SERVICE).expect("a name")
 }
