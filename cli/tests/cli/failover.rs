@@ -34,7 +34,7 @@ fn without_mariadb_it_says_how_to_install_it() {
     let output = run(&["dev", "--mysql=/nowhere/mariadbd"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("apt-get install mariadb-server"), "{told}");
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(output.status.code(), Some(3), "{told}");
 }
 
 /// The number of the last write that the primary has, as it says itself.
