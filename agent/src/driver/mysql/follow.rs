@@ -1,0 +1,349 @@
+//! Following a primary: comparing histories first, saving what nobody else has, then attaching.
+//!
+//! What was received from the earlier primary is applied before anything else is followed: a replica has
+//! acknowledged it, and the server throws away what lies in its relay log when it is told to follow another.
+
+use tenure_core::agent::Feat;
+use tenure_core::{Endpoint, Epoch, Note, Rejoin};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::super::note;
+use super::dialect::Dialect;
+use super::gtid::Gtids;
+use super::line::{Answers, host_and_port};
+use super::lineage::{self, Compared, Holding, Lineage, compare};
+use super::setup::replica_user;
+use super::status::{Replication, Seen, unreadable};
+use super::{DriverError, Given, Mysql, Trouble};
+
+/// How often is looked whether the link is up.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
+/// After how long an attempt that failed is made again. The server itself would wait for a second.
+const KICK_AFTER: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// What a replica was told of its primary when it began to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    /// The epoch that the primary had written into its data by then.
+    pub(super) epoch: u64,
+    /// What the primary had by then.
+    pub(super) from: Gtids,
+    primary: Endpoint,
+}
+
+/// What a primary says of itself.
+pub(super) struct Theirs {
+    pub(super) holding: Holding,
+    pub(super) datadir: String,
+}
+
+/// What a comparison came to: the verdict, and what is to be said of the tail.
+pub(super) type Verdict = (Rejoin, String);
+
+impl Mysql {
+    pub(super) async fn follow(
+        &mut self,
+        epoch: Epoch,
+        primary: Endpoint,
+    ) -> Result<Feat, DriverError> {
+        self.beside().probe.turn(None);
+        self.permits = None;
+        let (dialect, own) = self.is_as_seen().await?;
+        if !self.is_closed(dialect).await? {
+            self.fence(false).await?;
+        }
+        self.prepare(dialect).await?;
+        if self.is_on_its_way(&own, &primary) {
+            self.go_on(dialect, &own, &primary).await?;
+            return Ok(Feat::Follows(None));
+        }
+        let given = self.given;
+        let own = match self.recloned(&primary) {
+            Some(_) => own,
+            None => self.received_is_applied(dialect, own).await?,
+        };
+        let was_primary = given.is_some_and(Given::is_primary);
+        let theirs = self.ask_primary(dialect, &primary).await?;
+        let (rejoin, tail) = self
+            .made_to_fit(dialect, own, epoch, &primary, &theirs)
+            .await?;
+        self.attach(dialect, &primary).await?;
+        self.is_fed_by(&primary, &theirs);
+        self.fence_due = false;
+        self.given = Some(Given::Replica);
+        self.verdict = None;
+        let lost = matches!(rejoin, Rejoin::Ahead | Rejoin::Diverged);
+        let told: Option<(Rejoin, Note)> = (was_primary || lost).then(|| (rejoin, note(&tail)));
+        Ok(Feat::Follows(told))
+    }
+
+    /// Whether it follows this primary already, by the account that is its own.
+    fn is_on_its_way(&self, own: &Replication, primary: &Endpoint) -> bool {
+        let Some(replica) = &own.replica else {
+            return false;
+        };
+        let same = (replica.host.clone(), replica.port) == host_and_port(primary);
+        let by_own = replica.user == replica_user(&self.announced) && replica.by_gtid;
+        let at_it = replica.receiving != "No" && replica.applies;
+        same && by_own && at_it && !self.was_primary()
+    }
+
+    /// An attempt that failed is made again at once, and what is received is known to be of which epoch.
+    async fn go_on(
+        &mut self,
+        dialect: Dialect,
+        own: &Replication,
+        primary: &Endpoint,
+    ) -> Result<(), DriverError> {
+        // Without an answer it goes on as it is: a position is told once all it received is applied.
+        if let Ok(theirs) = self.ask_primary(dialect, primary).await {
+            self.is_fed_by(primary, &theirs);
+        }
+        let receives = own
+            .replica
+            .as_ref()
+            .is_some_and(super::status::Replica::receives);
+        if !receives {
+            let text = format!(
+                "{}; {}",
+                dialect.stop_receiving(),
+                dialect.start_replication()
+            );
+            self.told("to connect to its primary once more", &text)
+                .await?;
+            let _ = timeout(self.settings.link_within, self.link(dialect)).await;
+        }
+        Ok(())
+    }
+
+    fn is_fed_by(&mut self, primary: &Endpoint, theirs: &Theirs) {
+        let known = self.source.as_ref();
+        let epoch = theirs.holding.lineage.epoch();
+        if known.is_some_and(|it| Some(it.epoch) == epoch && it.primary == *primary) {
+            return;
+        }
+        self.source = epoch.map(|epoch| Source {
+            epoch,
+            from: theirs.holding.gtids.clone(),
+            primary: primary.clone(),
+        });
+    }
+
+    /// Nothing that was acknowledged is thrown away with the relay log. What can never be applied is: then
+    /// it is another store from here on, which has not all that it ever acknowledged.
+    async fn received_is_applied(
+        &mut self,
+        dialect: Dialect,
+        own: Replication,
+    ) -> Result<Replication, DriverError> {
+        if own.unapplied().is_none() {
+            return Ok(own);
+        }
+        let text = dialect.stop_receiving();
+        self.told("to receive no more", text).await?;
+        let applied = self
+            .all_applied(dialect, own, self.settings.apply_within)
+            .await;
+        match applied {
+            Err(DriverError::Refused { .. }) => {
+                self.number = self.number.wrapping_add(1).max(1);
+                self.keep_in_mind();
+                self.replication(dialect).await
+            }
+            applied => applied,
+        }
+    }
+
+    /// What the primary says of itself; sees to it that this instance can log in there.
+    pub(super) async fn ask_primary(
+        &mut self,
+        dialect: Dialect,
+        primary: &Endpoint,
+    ) -> Result<Theirs, DriverError> {
+        let user = replica_user(&self.announced);
+        let text = format!(
+            "{}; {}; SELECT COUNT(*) AS count FROM mysql.user WHERE User = '{user}'",
+            dialect.look(),
+            lineage::READ
+        );
+        let answers = self.told_beyond(primary, &text).await?;
+        let seen = Seen::read(dialect, &answers)?;
+        if seen.read_only {
+            return Err(DriverError::Refused {
+                what: format!("to follow {primary}"),
+                answer: "it takes no writes itself, not promoted yet".to_owned(),
+            });
+        }
+        let rows = answers.get(3).map(Vec::as_slice).unwrap_or_default();
+        let lineage = Lineage::read(rows);
+        if lineage.epoch().is_none() {
+            return Err(DriverError::Refused {
+                what: format!("to follow {primary}"),
+                answer: "no epoch is written into its data, not promoted yet".to_owned(),
+            });
+        }
+        let count = answers
+            .get(4)
+            .and_then(|rows| rows.first()?.number("count"));
+        if count == Some(0) {
+            let text = self.making_replica(&user);
+            self.told_beyond(primary, &text).await?;
+        }
+        Ok(Theirs {
+            datadir: seen.datadir,
+            holding: Holding {
+                lineage,
+                gtids: seen.replication.done,
+                written: seen.written,
+            },
+        })
+    }
+
+    pub(super) async fn told_beyond(
+        &mut self,
+        primary: &Endpoint,
+        text: &str,
+    ) -> Result<Answers, DriverError> {
+        let dial = self.dial.to(primary);
+        let cached = self
+            .beyond
+            .take()
+            .filter(|(endpoint, _)| endpoint == primary);
+        let mut warm = cached.map(|(_, line)| line);
+        let within = self.settings.answer_within;
+        let answered = super::ask(&mut warm, &dial, text, within).await;
+        self.beyond = warm.map(|line| (primary.clone(), line));
+        answered.map_err(|trouble: Trouble| trouble.about(primary, "to say how far it has got"))
+    }
+
+    /// What the instance itself holds.
+    pub(super) async fn holding(&mut self, dialect: Dialect) -> Result<Holding, DriverError> {
+        let answers = self.told("what it holds", dialect.look()).await?;
+        let seen = Seen::read(dialect, &answers)?;
+        Ok(Holding {
+            lineage: self.lineage().await?,
+            gtids: seen.replication.done,
+            written: seen.written,
+        })
+    }
+
+    /// Compares, and makes the data fit to follow: whatever is its own alone is saved and taken out.
+    async fn made_to_fit(
+        &mut self,
+        dialect: Dialect,
+        own: Replication,
+        epoch: Epoch,
+        primary: &Endpoint,
+        theirs: &Theirs,
+    ) -> Result<Verdict, DriverError> {
+        let holding = self.holding(dialect).await?;
+        let compared = compare(dialect, &holding, &theirs.holding);
+        match compared {
+            Some(found) if found.own.is_empty() => {
+                self.begin_at(dialect, &own, &holding.gtids).await?;
+                Ok(self
+                    .said_before()
+                    .unwrap_or((found.rejoin, "it has nothing of its own".to_owned())))
+            }
+            _ if holding.lineage.epoch().is_none() && self.is_empty().await? => {
+                self.begin_empty(dialect).await?;
+                Ok((Rejoin::Behind, "it has no data".to_owned()))
+            }
+            found => {
+                self.resynchronised(dialect, epoch, primary, theirs, holding, found)
+                    .await
+            }
+        }
+    }
+
+    /// From where it follows: after all that is in its log.
+    pub(super) async fn begin_at(
+        &mut self,
+        dialect: Dialect,
+        own: &Replication,
+        gtids: &Gtids,
+    ) -> Result<(), DriverError> {
+        let stop = match own.replica {
+            Some(_) => dialect.stop_replication(),
+            None => "DO 0",
+        };
+        let text = match dialect {
+            Dialect::MariaDb => format!(
+                "{stop}; SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = '{gtids}'"
+            ),
+            // It knows by itself.
+            Dialect::MySql => stop.to_owned(),
+        };
+        self.told("to say from where it follows", &text).await?;
+        Ok(())
+    }
+
+    /// A server that holds nothing follows from the beginning, whatever made its accounts.
+    async fn begin_empty(&mut self, dialect: Dialect) -> Result<(), DriverError> {
+        let stop = dialect.forget_primary();
+        let forget = dialect.forget_log(&self.version);
+        let text = match dialect {
+            Dialect::MariaDb => format!(
+                "{stop}; {forget}; SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = ''"
+            ),
+            Dialect::MySql => format!("{stop}; {forget}"),
+        };
+        self.told("to forget an empty server's log", &text).await?;
+        Ok(())
+    }
+
+    async fn attach(&mut self, dialect: Dialect, primary: &Endpoint) -> Result<(), DriverError> {
+        let text = format!(
+            "{}; {}; {}",
+            self.following(dialect, primary),
+            dialect.acknowledge(),
+            dialect.start_replication()
+        );
+        self.told("to follow", &text).await?;
+        self.pause = None;
+        self.quiesced_until = None;
+        // A link that is not up by then is seen by the next observation.
+        let _ = timeout(self.settings.link_within, self.link(dialect)).await;
+        Ok(())
+    }
+
+    /// Waits for the link, and makes another attempt when one has failed.
+    async fn link(&mut self, dialect: Dialect) -> Result<(), DriverError> {
+        let mut tried = Instant::now();
+        loop {
+            let own = self.replication(dialect).await?;
+            let replica = own
+                .replica
+                .ok_or_else(|| unreadable("whom it follows", ""))?;
+            if replica.receives() {
+                return Ok(());
+            }
+            if !replica.receive_error.is_empty() && tried.elapsed() >= KICK_AFTER {
+                let text = format!(
+                    "{}; {}",
+                    dialect.stop_receiving(),
+                    dialect.start_replication()
+                );
+                self.told("to connect to its primary once more", &text)
+                    .await?;
+                tried = Instant::now();
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What is to be said of a tail, for people.
+    pub(super) fn errant(found: Option<&Compared>, holding: &Holding) -> String {
+        match found {
+            Some(found) => format!("{} beyond {}", found.own, shown(&found.fork)),
+            None => format!("{}, which have nothing in common with it", holding.gtids),
+        }
+    }
+}
+
+fn shown(fork: &Gtids) -> String {
+    if fork.is_empty() {
+        return "the beginning".to_owned();
+    }
+    fork.to_string()
+}
