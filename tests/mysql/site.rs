@@ -40,16 +40,23 @@ pub fn service() -> ServiceName {
 
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
-    mut condition: impl FnMut() -> F,
+    condition: impl FnMut() -> F,
 ) -> T {
+    let found = within_bound(condition).await;
+    found.unwrap_or_else(|| panic!("not within {BOUND:?}: {what}"))
+}
+
+pub async fn within_bound<T, F: Future<Output = Option<T>>>(
+    mut condition: impl FnMut() -> F,
+) -> Option<T> {
     let deadline = Instant::now() + BOUND;
-    loop {
+    while Instant::now() < deadline {
         if let Some(found) = condition().await {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "not within {BOUND:?}: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    None
 }
 
 /// What a site is like.

@@ -29,9 +29,10 @@ async fn a_switchover_under_load_fails_no_commit() {
         );
         assert_eq!(receipt.account.completeness, Completeness::Equal);
         site.whole().await;
+        // The new primary writes down that an epoch begins before the old one is looked at.
         assert_eq!(
             site.returned(next).await,
-            "identical: it has nothing of its own"
+            "behind: it has nothing of its own"
         );
     }
     assert_eq!(

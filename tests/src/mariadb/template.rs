@@ -89,7 +89,8 @@ impl Template {
         };
         fs::create_dir_all(&files.folder).map_err(failed(&files.folder))?;
         let mut copy = Command::new("cp");
-        copy.args(["--archive", "--sparse=always"])
+        // Without holes: where the disk is full later, what is there already can be written to.
+        copy.args(["--archive", "--sparse=never"])
             .arg(&self.data)
             .arg(files.data());
         run("cp", copy.output())?;
