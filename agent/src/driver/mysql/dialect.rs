@@ -20,13 +20,6 @@ impl Dialect {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::MariaDb => "MariaDB",
-            Self::MySql => "MySQL",
-        }
-    }
-
     /// What a look reads: the variables, the replication threads, and how the semi-synchronous wait goes.
     pub(super) fn look(self) -> &'static str {
         match self {
@@ -124,13 +117,6 @@ impl Dialect {
         match self {
             Self::MariaDb => "START SLAVE",
             Self::MySql => "START REPLICA",
-        }
-    }
-
-    pub(super) fn start_applying(self) -> &'static str {
-        match self {
-            Self::MariaDb => "START SLAVE SQL_THREAD",
-            Self::MySql => "START REPLICA SQL_THREAD",
         }
     }
 

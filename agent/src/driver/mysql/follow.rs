@@ -11,13 +11,15 @@ use super::super::note;
 use super::dialect::Dialect;
 use super::gtid::Gtids;
 use super::line::{Answers, host_and_port};
-use super::lineage::{self, Compared, Holding, Lineage, compare};
+use super::lineage::{self, Holding, Lineage, compare};
 use super::setup::replica_user;
 use super::status::{Replication, Seen, unreadable};
 use super::{DriverError, Given, Mysql, Trouble};
 
 /// How often is looked whether the link is up.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
+/// How long one call waits for a copy of the data that is being made.
+const COPY_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 /// After how long an attempt that failed is made again. The server itself would wait for a second.
 const KICK_AFTER: std::time::Duration = std::time::Duration::from_millis(10);
 
@@ -34,7 +36,6 @@ pub(super) struct Source {
 /// What a primary says of itself.
 pub(super) struct Theirs {
     pub(super) holding: Holding,
-    pub(super) datadir: String,
 }
 
 /// What a comparison came to: the verdict, and what is to be said of the tail.
@@ -48,6 +49,7 @@ impl Mysql {
     ) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
         self.permits = None;
+        self.copy_goes_on(COPY_PATIENCE).await?;
         let (dialect, own) = self.is_as_seen().await?;
         if !self.is_closed(dialect).await? {
             self.fence(false).await?;
@@ -58,10 +60,7 @@ impl Mysql {
             return Ok(Feat::Follows(None));
         }
         let given = self.given;
-        let own = match self.recloned(&primary) {
-            Some(_) => own,
-            None => self.received_is_applied(dialect, own).await?,
-        };
+        let own = self.received_is_applied(dialect, own).await?;
         let was_primary = given.is_some_and(Given::is_primary);
         let theirs = self.ask_primary(dialect, &primary).await?;
         let (rejoin, tail) = self
@@ -146,8 +145,7 @@ impl Mysql {
             .await;
         match applied {
             Err(DriverError::Refused { .. }) => {
-                self.number = self.number.wrapping_add(1).max(1);
-                self.keep_in_mind();
+                self.is_another_store();
                 self.replication(dialect).await
             }
             applied => applied,
@@ -190,7 +188,6 @@ impl Mysql {
             self.told_beyond(primary, &text).await?;
         }
         Ok(Theirs {
-            datadir: seen.datadir,
             holding: Holding {
                 lineage,
                 gtids: seen.replication.done,
@@ -237,6 +234,7 @@ impl Mysql {
         theirs: &Theirs,
     ) -> Result<Verdict, DriverError> {
         let holding = self.holding(dialect).await?;
+        let holding = self.begun_after_copy(dialect, holding).await?;
         let compared = compare(dialect, &holding, &theirs.holding);
         match compared {
             Some(found) if found.own.is_empty() => {
@@ -331,19 +329,4 @@ impl Mysql {
             sleep(LOOK_EVERY).await;
         }
     }
-
-    /// What is to be said of a tail, for people.
-    pub(super) fn errant(found: Option<&Compared>, holding: &Holding) -> String {
-        match found {
-            Some(found) => format!("{} beyond {}", found.own, shown(&found.fork)),
-            None => format!("{}, which have nothing in common with it", holding.gtids),
-        }
-    }
-}
-
-fn shown(fork: &Gtids) -> String {
-    if fork.is_empty() {
-        return "the beginning".to_owned();
-    }
-    fork.to_string()
 }

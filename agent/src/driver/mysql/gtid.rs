@@ -50,6 +50,14 @@ impl Gtids {
         }
     }
 
+    /// Nothing.
+    pub(super) fn none(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::MariaDb => Self::Latest(BTreeMap::new()),
+            Dialect::MySql => Self::All(BTreeMap::new()),
+        }
+    }
+
     /// How many transactions that is.
     pub(super) fn count(&self) -> u64 {
         match self {
@@ -174,6 +182,29 @@ impl Written {
             *known = sequence.max(*known);
         }
         Some(Self(written))
+    }
+
+    /// The state of a log that ends with these, which is the last of its domain in it.
+    pub(super) fn up_to(&self, end: &Gtids) -> String {
+        let Gtids::Latest(end) = end else {
+            return String::new();
+        };
+        let kept = |(domain, server): &(u32, u32), sequence: &u64| {
+            let (last, upto) = end.get(domain)?;
+            let before = (server != last).then(|| (*sequence).min(upto.saturating_sub(1)));
+            before.filter(|it| *it > 0 && it == sequence)
+        };
+        let before = self.0.iter().filter_map(|(of, sequence)| {
+            let kept = kept(of, sequence)?;
+            Some((of.0, kept, format!("{}-{}-{kept}", of.0, of.1)))
+        });
+        let ends = end.iter().map(|(domain, (server, sequence))| {
+            (*domain, *sequence, format!("{domain}-{server}-{sequence}"))
+        });
+        let mut all: Vec<(u32, u64, String)> = before.chain(ends).collect();
+        all.sort();
+        let texts: Vec<String> = all.into_iter().map(|(_, _, text)| text).collect();
+        texts.join(",")
     }
 
     /// Up to where the logs are the same, by domain: the latest transaction that each has of one server.
@@ -314,6 +345,15 @@ mod tests {
             maria("0-1-8").with(&maria("0-2-9,1-1-1")).to_string(),
             "0-2-9,1-1-1"
         );
+    }
+
+    #[test]
+    fn a_log_that_is_cut_ends_with_what_is_kept() {
+        let written = Written::read("0-1-104,0-2-120,0-3-90").unwrap();
+        assert_eq!(written.up_to(&maria("0-2-118")), "0-3-90,0-1-104,0-2-118");
+        // What a server wrote beyond is not known to have begun before.
+        assert_eq!(written.up_to(&maria("0-1-100")), "0-3-90,0-1-100");
+        assert_eq!(written.up_to(&maria("")), "");
     }
 
     #[test]

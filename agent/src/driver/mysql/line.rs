@@ -303,10 +303,6 @@ impl Line {
             Err(_) => Err(Trouble::Silent(within)),
         }
     }
-
-    pub(super) fn into_conn(self) -> Conn {
-        self.conn
-    }
 }
 
 /// Asks on the warm connection, or on a fresh one when there is none or it turns out to be closed, and

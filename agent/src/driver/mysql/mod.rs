@@ -22,6 +22,7 @@
 
 mod acting;
 mod dialect;
+mod events;
 mod exit;
 mod fence;
 mod follow;
@@ -34,18 +35,20 @@ mod pause;
 mod permit;
 mod probe;
 mod process;
+mod reclone;
 mod rejoin;
 mod roles;
 mod saving;
 mod settings;
 mod setup;
 mod status;
+mod tail;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tenure_core::agent::{Action, Feat, Observation};
-use tenure_core::{Endpoint, Epoch, Position};
+use tenure_core::{Endpoint, Epoch, Position, ServiceName};
 use tokio::time::Instant;
 
 use super::presence::PresenceTeller;
@@ -60,11 +63,13 @@ use memory::{Given, Keeper, Memory};
 use pause::Pause;
 use probe::Probe;
 use process::is_same;
+use reclone::Copying;
 use saving::Saving;
 use settings::Settings;
 
 /// The driver of one instance of MariaDB or MySQL.
 pub(super) struct Mysql {
+    service: ServiceName,
     /// Where everybody else reaches the instance.
     announced: Endpoint,
     settings: Arc<Settings>,
@@ -110,6 +115,10 @@ pub(super) struct Mysql {
     gap: Option<(String, Instant)>,
     /// What its data was found to be before it was copied anew.
     verdict: Option<Verdict>,
+    /// The copy of all data that is being made; why the latest failed, and when the next may be begun.
+    copying: Option<Copying>,
+    copy_failed: String,
+    copy_after: Option<Instant>,
     last: Last,
 }
 
@@ -136,6 +145,7 @@ impl Mysql {
         Ok(Self {
             dial: Dial::new(&settings),
             starter: Starter::new(settings.start.clone(), settings.start_within),
+            service: instance.service,
             announced: instance.endpoint,
             watching: None,
             acting: Acting::default(),
@@ -162,6 +172,9 @@ impl Mysql {
             quiesced_until: None,
             gap: None,
             verdict: None,
+            copying: None,
+            copy_failed: String::new(),
+            copy_after: None,
             last: Last::default(),
             settings: Arc::new(settings),
         })

@@ -13,6 +13,7 @@ use super::dialect::Dialect;
 use super::lineage::{self, Lineage};
 use super::memory::Memory;
 use super::process::is_same;
+use super::reclone::Copying;
 use super::status::Seen;
 use super::{DriverError, Given, Last, Mysql, Trouble, ask};
 
@@ -101,9 +102,15 @@ impl Mysql {
         self.beside().probe.turn(None);
         self.last = Last::default();
         self.watching = None;
-        if self.starter.is_down().await {
+        let copying = self.copying.as_ref().is_some_and(Copying::is_under_way);
+        // While its data is replaced it is not to run.
+        if !copying && self.starter.is_down().await {
             // What the agent starts itself takes no writes before it is told to.
             self.fence_due = true;
+        }
+        if !copying {
+            // That it is another store is known before the next one is looked at.
+            let _ = self.copy_goes_on(Duration::ZERO).await;
         }
         let why = match self.starter.failed() {
             Some(why) => format!("not running; its start failed: {why}"),
@@ -269,7 +276,7 @@ impl Mysql {
         trouble.extend(self.gap_told());
         trouble.extend(broken.clone());
         trouble.extend(replica.and_then(unlinked));
-        trouble.extend(self.reclone_told());
+        trouble.extend(self.copy_told());
         trouble.extend(look.seen.unsafe_settings.iter().cloned());
         trouble.extend(self.careless.then(careless));
         trouble.extend(stranger);

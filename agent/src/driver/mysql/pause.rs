@@ -18,7 +18,6 @@ use super::{DriverError, Mysql};
 /// A pause: the read lock, until somebody asks for the connection that holds it, or its time is over.
 #[derive(Debug)]
 pub(super) struct Pause {
-    pub(super) until: Instant,
     give_back: oneshot::Sender<()>,
     holding: JoinHandle<Option<Line>>,
 }
@@ -34,11 +33,7 @@ impl Pause {
                 () = sleep_until(until) => None,
             }
         });
-        Self {
-            until,
-            give_back,
-            holding,
-        }
+        Self { give_back, holding }
     }
 
     /// The connection that holds the lock, with the lock; None when its time was over.

@@ -204,22 +204,18 @@ impl Mysql {
         self.at(dialect).await
     }
 
+    /// As a candidate that could serve at once: what is received and not applied counts for nothing.
     pub(super) async fn measure(&mut self) -> Result<Feat, DriverError> {
-        let (dialect, _) = self.is_as_seen().await?;
-        self.at(dialect).await
+        let (dialect, own) = self.is_as_seen().await?;
+        let own = self.applied_soon(dialect, own).await?;
+        let lineage = self.lineage().await?;
+        Ok(Feat::At(lineage.position(&own.done)))
     }
 
     /// The position, with what was received applied, if that takes but a moment.
     async fn at(&mut self, dialect: Dialect) -> Result<Feat, DriverError> {
         let own = self.replication(dialect).await?;
-        let own = match self
-            .all_applied(dialect, own.clone(), SURVEY_PATIENCE)
-            .await
-        {
-            Ok(applied) => applied,
-            Err(DriverError::UnderWay { .. } | DriverError::Refused { .. }) => own,
-            Err(error) => return Err(error),
-        };
+        let own = self.applied_soon(dialect, own).await?;
         let lineage = self.lineage().await?;
         match self.position(&own, &lineage) {
             None if own.unapplied().is_some() => Err(DriverError::UnderWay {
@@ -229,6 +225,20 @@ impl Mysql {
                 ),
             }),
             position => Ok(Feat::At(position)),
+        }
+    }
+
+    /// Waits for a moment until what was received is applied.
+    async fn applied_soon(
+        &mut self,
+        dialect: Dialect,
+        own: Replication,
+    ) -> Result<Replication, DriverError> {
+        match self.all_applied(dialect, own, SURVEY_PATIENCE).await {
+            Err(DriverError::UnderWay { .. } | DriverError::Refused { .. }) => {
+                self.replication(dialect).await
+            }
+            applied => applied,
         }
     }
 
