@@ -26,7 +26,7 @@ impl Dialect {
             Self::MariaDb => {
                 "SHOW SLAVE STATUS; \
                  SELECT @@read_only AS read_only, @@gtid_binlog_pos AS done, \
-                 @@gtid_binlog_state AS lineage, @@log_bin AS log_bin, \
+                 @@gtid_binlog_state AS lineage, @@gtid_slave_pos AS follows_from, @@log_bin AS log_bin, \
                  @@log_slave_updates AS log_updates, @@sync_binlog AS sync_binlog, \
                  @@innodb_flush_log_at_trx_commit AS flush_log, @@gtid_strict_mode AS strict, \
                  @@rpl_semi_sync_master_enabled AS semi_enabled, \
@@ -42,7 +42,7 @@ impl Dialect {
             Self::MySql => {
                 "SHOW REPLICA STATUS; \
                  SELECT @@super_read_only AS read_only, @@gtid_executed AS done, \
-                 @@gtid_executed AS lineage, @@log_bin AS log_bin, \
+                 @@gtid_executed AS lineage, '' AS follows_from, @@log_bin AS log_bin, \
                  @@log_replica_updates AS log_updates, @@sync_binlog AS sync_binlog, \
                  @@innodb_flush_log_at_trx_commit AS flush_log, @@gtid_mode AS strict, \
                  @@rpl_semi_sync_source_enabled AS semi_enabled, \
@@ -117,6 +117,13 @@ impl Dialect {
         match self {
             Self::MariaDb => "START SLAVE",
             Self::MySql => "START REPLICA",
+        }
+    }
+
+    pub(super) fn start_applying(self) -> &'static str {
+        match self {
+            Self::MariaDb => "START SLAVE SQL_THREAD",
+            Self::MySql => "START REPLICA SQL_THREAD",
         }
     }
 

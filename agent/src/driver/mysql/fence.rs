@@ -19,6 +19,10 @@ use super::{DriverError, Mysql};
 /// How long a process that was killed or stopped may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// After how long a statement that takes a millisecond is taken to be held up by somebody.
+const HELD_UP_AFTER: Duration = Duration::from_millis(100);
+/// For how long one statement of whoever ends connections is waited for.
+const ENDED_WITHIN: Duration = Duration::from_millis(500);
 const STOP_OUTPUT_MAX: usize = 64 * 1024;
 
 /// How a fence failed.
@@ -68,12 +72,14 @@ async fn end_again_and_again(mut line: Line, agent: String, patience: Duration) 
         } else {
             Whose::Clients
         };
-        let Ok(answers) = line.ask(&listing(whose, &agent), patience).await else {
+        let Ok(answers) = line.ask(&listing(whose, &agent), ENDED_WITHIN).await else {
             return std::future::pending().await;
         };
         for id in ids(&answers) {
             // One that is gone already is what is wanted.
-            let _ = line.ask(&format!("KILL CONNECTION {id}"), patience).await;
+            let _ = line
+                .ask(&format!("KILL CONNECTION {id}"), ENDED_WITHIN)
+                .await;
         }
         sleep(LOOK_EVERY).await;
     }
@@ -83,15 +89,19 @@ impl Mysql {
     /// Proven by what the instance says afterwards. Its replicas stay attached in a handover, and are let go
     /// otherwise; nobody waits for their acknowledgement by then.
     pub(super) async fn fence(&mut self, orderly: bool) -> Result<Feat, DriverError> {
-        self.beside().probe.turn(None);
         self.permits = None;
         let failed = match self.fence_by_statement(orderly).await {
             Ok(own) => {
+                // Until then it shows whether the instance is stuck.
+                self.beside().probe.turn(None);
                 self.fence_due = false;
                 let lineage = self.lineage().await?;
                 return Ok(Feat::At(self.position(&own, &lineage)));
             }
-            Err(Failed::Gone) => return Ok(Feat::At(None)),
+            Err(Failed::Gone) => {
+                self.beside().probe.turn(None);
+                return Ok(Feat::At(None));
+            }
             Err(Failed::Error(error)) => error,
         };
         self.last_resort(failed).await?;
@@ -163,6 +173,40 @@ impl Mysql {
             () = ending => Ok(()),
             done = closing => done.map(drop),
         }
+    }
+
+    /// Asks the process that answered last. Whoever keeps it from being done, by a lock that he holds, is
+    /// ended once it has taken longer than such a thing takes.
+    pub(super) async fn told_in_spite(
+        &mut self,
+        what: &str,
+        text: &str,
+    ) -> Result<Answers, DriverError> {
+        let settings = self.settings.clone();
+        let agent = settings.login.username.clone();
+        let dial = self.dial.clone();
+        let ending = async {
+            sleep(HELD_UP_AFTER).await;
+            match dial.line().await {
+                Ok(line) => end_again_and_again(line, agent, Duration::ZERO).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ending => Err(DriverError::timed_out(what, settings.answer_within)),
+            done = self.told_the_same(what, text) => done,
+        }
+    }
+
+    /// Ends every client: one of them holds up what is to be done.
+    pub(super) async fn end_clients(&mut self) -> Result<(), DriverError> {
+        let agent = self.settings.login.username.clone();
+        let text = listing(Whose::Clients, &agent);
+        let answers = self.told("to list connections", &text).await?;
+        for id in ids(&answers) {
+            self.end_connection(id).await?;
+        }
+        Ok(())
     }
 
     /// What the instance shows after it was fenced.

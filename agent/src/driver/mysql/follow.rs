@@ -42,11 +42,22 @@ pub(super) struct Theirs {
 pub(super) type Verdict = (Rejoin, String);
 
 impl Mysql {
+    /// Why it does not follow is said of the instance until it does.
     pub(super) async fn follow(
         &mut self,
         epoch: Epoch,
         primary: Endpoint,
     ) -> Result<Feat, DriverError> {
+        let followed = self.follow_now(epoch, primary).await;
+        if matches!(followed, Err(DriverError::TimedOut { .. })) {
+            // Somebody's lock is in the way, as a rule: nobody has anything to lose here.
+            self.end_clients().await?;
+        }
+        self.unfollowed = followed.as_ref().err().map(ToString::to_string);
+        followed
+    }
+
+    async fn follow_now(&mut self, epoch: Epoch, primary: Endpoint) -> Result<Feat, DriverError> {
         self.beside().probe.turn(None);
         self.permits = None;
         self.copy_goes_on(COPY_PATIENCE).await?;
@@ -55,7 +66,7 @@ impl Mysql {
             self.fence(false).await?;
         }
         self.prepare(dialect).await?;
-        if self.is_on_its_way(&own, &primary) {
+        if self.is_at_it(&own, &primary) {
             self.go_on(dialect, &own, &primary).await?;
             return Ok(Feat::Follows(None));
         }
@@ -76,18 +87,19 @@ impl Mysql {
         Ok(Feat::Follows(told))
     }
 
-    /// Whether it follows this primary already, by the account that is its own.
-    fn is_on_its_way(&self, own: &Replication, primary: &Endpoint) -> bool {
+    /// Whether it was told to follow this primary already, by the account that is its own.
+    fn is_at_it(&self, own: &Replication, primary: &Endpoint) -> bool {
         let Some(replica) = &own.replica else {
             return false;
         };
         let same = (replica.host.clone(), replica.port) == host_and_port(primary);
         let by_own = replica.user == replica_user(&self.announced) && replica.by_gtid;
-        let at_it = replica.receiving != "No" && replica.applies;
+        let at_it = replica.receiving != "No" || own.unapplied().is_some();
         same && by_own && at_it && !self.was_primary()
     }
 
-    /// An attempt that failed is made again at once, and what is received is known to be of which epoch.
+    /// What has stopped is started again, with all that was received; and what is received is known to be of
+    /// which epoch.
     async fn go_on(
         &mut self,
         dialect: Dialect,
@@ -98,17 +110,22 @@ impl Mysql {
         if let Ok(theirs) = self.ask_primary(dialect, primary).await {
             self.is_fed_by(primary, &theirs);
         }
-        let receives = own
-            .replica
-            .as_ref()
-            .is_some_and(super::status::Replica::receives);
-        if !receives {
-            let text = format!(
-                "{}; {}",
-                dialect.stop_receiving(),
-                dialect.start_replication()
-            );
-            self.told("to connect to its primary once more", &text)
+        let Some(replica) = &own.replica else {
+            return Ok(());
+        };
+        if !replica.applies && replica.receiving == "No" {
+            // With both halves at rest the server throws away what it has received.
+            self.is_another_store();
+        }
+        if !replica.applies {
+            // Before the other half is touched: were both at rest what was received would be thrown away.
+            self.told("to apply once more", dialect.start_applying())
+                .await?;
+        }
+        if !replica.receives() {
+            self.receives_no_more(dialect).await?;
+            let text = dialect.start_replication();
+            self.told("to connect to its primary once more", text)
                 .await?;
             let _ = timeout(self.settings.link_within, self.link(dialect)).await;
         }
@@ -138,8 +155,7 @@ impl Mysql {
         if own.unapplied().is_none() {
             return Ok(own);
         }
-        let text = dialect.stop_receiving();
-        self.told("to receive no more", text).await?;
+        self.receives_no_more(dialect).await?;
         let applied = self
             .all_applied(dialect, own, self.settings.apply_within)
             .await;
@@ -208,20 +224,23 @@ impl Mysql {
             .filter(|(endpoint, _)| endpoint == primary);
         let mut warm = cached.map(|(_, line)| line);
         let within = self.settings.answer_within;
+        let began = Instant::now();
         let answered = super::ask(&mut warm, &dial, text, within).await;
+        tracing::debug!(%primary, took_us = began.elapsed().as_micros(), "asked");
         self.beyond = warm.map(|line| (primary.clone(), line));
         answered.map_err(|trouble: Trouble| trouble.about(primary, "to say how far it has got"))
     }
 
-    /// What the instance itself holds.
-    pub(super) async fn holding(&mut self, dialect: Dialect) -> Result<Holding, DriverError> {
+    /// What the instance itself holds, and from where it would follow.
+    async fn holding(&mut self, dialect: Dialect) -> Result<(Holding, String), DriverError> {
         let answers = self.told("what it holds", dialect.look()).await?;
         let seen = Seen::read(dialect, &answers)?;
-        Ok(Holding {
+        let holding = Holding {
             lineage: self.lineage().await?,
             gtids: seen.replication.done,
             written: seen.written,
-        })
+        };
+        Ok((holding, seen.follows_from))
     }
 
     /// Compares, and makes the data fit to follow: whatever is its own alone is saved and taken out.
@@ -233,12 +252,14 @@ impl Mysql {
         primary: &Endpoint,
         theirs: &Theirs,
     ) -> Result<Verdict, DriverError> {
-        let holding = self.holding(dialect).await?;
+        let (holding, follows_from) = self.holding(dialect).await?;
         let holding = self.begun_after_copy(dialect, holding).await?;
         let compared = compare(dialect, &holding, &theirs.holding);
         match compared {
             Some(found) if found.own.is_empty() => {
-                self.begin_at(dialect, &own, &holding.gtids).await?;
+                let from = holding.gtids.to_string();
+                self.begin_at(dialect, &own, (follows_from != from).then_some(from))
+                    .await?;
                 Ok(self
                     .said_before()
                     .unwrap_or((found.rejoin, "it has nothing of its own".to_owned())))
@@ -254,23 +275,22 @@ impl Mysql {
         }
     }
 
-    /// From where it follows: after all that is in its log.
-    pub(super) async fn begin_at(
+    /// From where it follows: after all that is in its log, which MySQL knows by itself.
+    async fn begin_at(
         &mut self,
         dialect: Dialect,
         own: &Replication,
-        gtids: &Gtids,
+        from: Option<String>,
     ) -> Result<(), DriverError> {
         let stop = match own.replica {
             Some(_) => dialect.stop_replication(),
             None => "DO 0",
         };
-        let text = match dialect {
-            Dialect::MariaDb => format!(
-                "{stop}; SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = '{gtids}'"
+        let text = match (dialect, from) {
+            (Dialect::MariaDb, Some(from)) => format!(
+                "{stop}; SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = '{from}'"
             ),
-            // It knows by itself.
-            Dialect::MySql => stop.to_owned(),
+            (Dialect::MariaDb | Dialect::MySql, _) => stop.to_owned(),
         };
         self.told("to say from where it follows", &text).await?;
         Ok(())

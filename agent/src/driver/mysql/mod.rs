@@ -119,6 +119,8 @@ pub(super) struct Mysql {
     copying: Option<Copying>,
     copy_failed: String,
     copy_after: Option<Instant>,
+    /// Why it does not follow whom it was told to.
+    unfollowed: Option<String>,
     last: Last,
 }
 
@@ -175,6 +177,7 @@ impl Mysql {
             copying: None,
             copy_failed: String::new(),
             copy_after: None,
+            unfollowed: None,
             last: Last::default(),
             settings: Arc::new(settings),
         })
@@ -211,7 +214,9 @@ impl Mysql {
     /// Asks on the connection of actions. `what` says what that is for.
     async fn told(&mut self, what: &str, text: &str) -> Result<Answers, DriverError> {
         let within = self.settings.answer_within;
+        let began = Instant::now();
         let answered = self.acting.ask(&self.dial, text, within).await;
+        tracing::debug!(what, took_us = began.elapsed().as_micros(), "asked");
         let answers = answered.map_err(|trouble| trouble.about(&self.dial.endpoint, what))?;
         match (&self.process, self.acting.run()) {
             (Some(seen), Some(there)) if !is_same(seen, &there) => Err(DriverError::Refused {
@@ -226,7 +231,9 @@ impl Mysql {
     /// Asks the process that answered last, and no other.
     async fn told_the_same(&mut self, what: &str, text: &str) -> Result<Answers, DriverError> {
         let within = self.settings.answer_within;
+        let began = Instant::now();
         let answered = self.acting.ask_the_same(text, within).await;
+        tracing::debug!(what, took_us = began.elapsed().as_micros(), "asked");
         answered.map_err(|trouble| trouble.about(&self.dial.endpoint, what))
     }
 

@@ -14,11 +14,13 @@ use super::lineage::{self, Lineage};
 use super::memory::Memory;
 use super::process::is_same;
 use super::reclone::Copying;
-use super::status::Seen;
+use super::status::{Seen, unreadable};
 use super::{DriverError, Given, Last, Mysql, Trouble, ask};
 
 /// The error of an unknown schema, and of an unknown table.
 const NO_TABLE: [u16; 2] = [1049, 1146];
+/// The error of an unknown variable.
+const NO_VARIABLE: u16 = 1193;
 /// For how long it is told that commits did not wait for replicas.
 const GAP_TOLD_FOR: Duration = Duration::from_secs(60);
 
@@ -77,6 +79,13 @@ impl Mysql {
             Err(Trouble::Said { code, .. }) if NO_TABLE.contains(&code) => {
                 self.has_tables = false;
                 ask(&mut self.watching, &self.dial, looks, within).await?
+            }
+            Err(Trouble::Said { code, message }) if code == NO_VARIABLE && self.managed => {
+                // MySQL's plug-ins bring the variables that a look asks for.
+                return Ok(match self.install_plugins(dialect).await {
+                    Ok(()) => Err(unreadable("its variables", &message)),
+                    Err(error) => Err(error),
+                });
             }
             answered => answered?,
         };
@@ -276,7 +285,8 @@ impl Mysql {
         trouble.extend(self.gap_told());
         trouble.extend(broken.clone());
         trouble.extend(replica.and_then(unlinked));
-        trouble.extend(self.copy_told());
+        let told = self.copy_told().or(self.unfollowed.clone());
+        trouble.extend(told.filter(|_| look.seen.read_only));
         trouble.extend(look.seen.unsafe_settings.iter().cloned());
         trouble.extend(self.careless.then(careless));
         trouble.extend(stranger);
@@ -294,6 +304,8 @@ impl Mysql {
             BTreeMap::from([("version", self.version.as_str()), ("gtid", gtids.as_str())]);
         if replica.is_some() {
             attributes.insert("lag_transactions", &lag);
+            // Of those that hold equally much the one that serves soonest is preferred.
+            attributes.insert("load", &lag);
         }
         attributes.extend(behind.as_deref().map(|behind| ("lag_seconds", behind)));
         let attributes = attributes.into_iter();

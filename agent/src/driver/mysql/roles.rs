@@ -15,6 +15,8 @@ use super::{DriverError, Given, Mysql};
 
 /// How long the primary may take to answer whether it is there.
 const SEES_WITHIN: Duration = Duration::from_millis(150);
+/// Within which something at least of what was received is applied, unless somebody holds it up.
+const APPLIES_WITHIN: Duration = Duration::from_millis(200);
 /// For how long a survey waits for what was received to be applied, before it answers without.
 const SURVEY_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -31,9 +33,7 @@ impl Mysql {
                  and no more: set write_acks to 1"
             )));
         }
-        let own = self
-            .all_applied(dialect, own, self.settings.apply_within)
-            .await?;
+        let own = self.applied_in_spite(dialect, own).await?;
         // Whoever may be attached is said anew to each primary.
         self.permits = None;
         self.remember(Given::Primary { acks });
@@ -55,11 +55,11 @@ impl Mysql {
                 None => "DO 0",
             };
             let text = format!("{stop}; {none}; {}", dialect.half_open());
-            self.told_the_same("to stop following", &text).await?;
+            self.told_in_spite("to stop following", &text).await?;
             self.prepare(dialect).await?;
             self.write_epoch(dialect, epoch, &own.done).await?;
             let text = format!("{semi}; {}", dialect.open());
-            self.told_the_same("to take writes", &text).await?;
+            self.told_in_spite("to take writes", &text).await?;
         }
         if self.is_closed(dialect).await? {
             return Err(DriverError::Refused {
@@ -72,6 +72,25 @@ impl Mysql {
         self.fence_due = false;
         self.beside().probe.turn(Some(epoch));
         Ok(Feat::Done)
+    }
+
+    /// Waits until what was received is applied; whoever holds that up by a lock is ended.
+    async fn applied_in_spite(
+        &mut self,
+        dialect: Dialect,
+        own: Replication,
+    ) -> Result<Replication, DriverError> {
+        let before = own.done.count();
+        match self.all_applied(dialect, own, APPLIES_WITHIN).await {
+            Err(DriverError::UnderWay { .. }) => {}
+            applied => return applied,
+        }
+        let own = self.replication(dialect).await?;
+        if own.done.count() == before {
+            self.end_clients().await?;
+        }
+        self.all_applied(dialect, own, self.settings.apply_within)
+            .await
     }
 
     /// Writes into the data that a new epoch begins here.
@@ -90,7 +109,7 @@ impl Mysql {
             return Ok(());
         }
         let text = lineage::written_by(epoch, &done);
-        self.told_the_same("to write down the new epoch", &text)
+        self.told_in_spite("to write down the new epoch", &text)
             .await?;
         Ok(())
     }
@@ -194,12 +213,27 @@ impl Mysql {
         beyond.then(|| lineage::position(source.epoch, &own.all()))?
     }
 
+    /// Stops receiving. MariaDB's thread that waits for a primary which says nothing more takes two seconds
+    /// to notice that it is to stop, unless it is ended like any other.
+    pub(super) async fn receives_no_more(&mut self, dialect: Dialect) -> Result<(), DriverError> {
+        if dialect == Dialect::MariaDb {
+            const THREADS: &str = "SELECT ID AS id FROM information_schema.PROCESSLIST \
+                                   WHERE COMMAND = 'Slave_IO'";
+            let answers = self.told("who receives", THREADS).await?;
+            for id in answers.iter().flatten().filter_map(|row| row.number("id")) {
+                self.end_connection(id).await?;
+            }
+        }
+        self.told("to receive no more", dialect.stop_receiving())
+            .await?;
+        Ok(())
+    }
+
     pub(super) async fn detach(&mut self) -> Result<Feat, DriverError> {
         let (dialect, own) = self.is_as_seen().await?;
         // A primary follows nobody.
         if own.replica.is_some() && !self.was_primary() {
-            let text = dialect.stop_receiving();
-            self.told_the_same("to stop following", text).await?;
+            self.receives_no_more(dialect).await?;
         }
         self.at(dialect).await
     }

@@ -92,7 +92,7 @@ impl Mysql {
         Ok(())
     }
 
-    async fn install_plugins(&mut self, dialect: Dialect) -> Result<(), DriverError> {
+    pub(super) async fn install_plugins(&mut self, dialect: Dialect) -> Result<(), DriverError> {
         for (name, library) in dialect.plugins() {
             let there = format!(
                 "SELECT COUNT(*) AS count FROM information_schema.PLUGINS \

@@ -165,6 +165,8 @@ pub(super) struct Seen {
     pub(super) replication: Replication,
     /// What its log has ever had, as the dialect says it.
     pub(super) written: String,
+    /// What a replica would ask its primary for what comes after; MariaDB keeps it apart from its log.
+    pub(super) follows_from: String,
     pub(super) semi: SemiSync,
     /// Whether it acknowledges as a replica.
     pub(super) acknowledges: bool,
@@ -193,6 +195,7 @@ impl Seen {
         Ok(Self {
             read_only: row.is_on("read_only"),
             written: row.text("lineage").to_owned(),
+            follows_from: row.text("follows_from").to_owned(),
             semi: SemiSync {
                 enabled: row.is_on("semi_enabled"),
                 waits: semi("status") == "ON",
