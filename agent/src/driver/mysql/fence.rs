@@ -41,19 +41,21 @@ enum Whose {
     Clients,
 }
 
-/// The connections to end, by their numbers. Replicas are none of them, nor are the agents.
+/// The connections to end, by their numbers. Replicas are none of them, nor are those at which an agent is
+/// at something; one of its account that rests may be anybody's, and an agent's own is made anew.
 fn listing(whose: Whose, agent: &str) -> String {
     let which = match whose {
-        Whose::Writers => {
-            "AND (COMMAND <> 'Sleep' OR ID IN \
+        Whose::Writers => format!(
+            "AND USER <> '{agent}' AND (COMMAND <> 'Sleep' OR ID IN \
              (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX))"
-        }
-        Whose::Clients => "",
+        ),
+        Whose::Clients => format!("AND (USER <> '{agent}' OR COMMAND = 'Sleep')"),
     };
     format!(
         "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND NOT LIKE 'Binlog Dump%' \
          AND COMMAND NOT IN ('Daemon', 'Slave_IO', 'Slave_SQL', 'Slave_worker') \
-         AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user', '{agent}') {which}"
+         AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user') \
+         AND ID <> CONNECTION_ID() {which}"
     )
 }
 
@@ -288,7 +290,7 @@ mod tests {
         for whose in [Whose::Writers, Whose::Clients] {
             let text = listing(whose, "tenure");
             assert!(
-                text.contains("NOT LIKE 'Binlog Dump%'") && text.contains("'tenure')"),
+                text.contains("NOT LIKE 'Binlog Dump%'") && text.contains("USER <> 'tenure'"),
                 "{text}"
             );
         }
