@@ -1,7 +1,7 @@
 //! Replicas that are of no use: one whose replication has broken, and one that is far behind.
 
 use tenure_core::Cause;
-use tenure_tests::mariadb::config::AGENT;
+use tenure_tests::mariadb::config::{AGENT, KEEPER};
 
 use super::sessions::Session;
 use super::site::Site;
@@ -52,7 +52,7 @@ async fn a_replica_that_is_far_behind_is_passed_over_or_waited_for() {
     load.acknowledged(300).await;
     let (primary, epoch) = site.primary().await;
     let (late, other) = (primary % 3 + 1, (primary + 1) % 3 + 1);
-    let lock = Session::open(site.address(late), AGENT).await;
+    let lock = Session::open(site.address(late), KEEPER).await;
     lock.tell("LOCK TABLES app.writes READ").await;
     load.acknowledged(2_000).await;
     println!("{}", site.remark(late).await);

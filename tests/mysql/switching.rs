@@ -3,7 +3,7 @@
 use tenure_core::Completeness;
 use tenure_core::controller::HoldCode;
 use tenure_tests::failover::moment::Moment;
-use tenure_tests::mariadb::config::{AGENT, WRITER};
+use tenure_tests::mariadb::config::{AGENT, KEEPER, WRITER};
 use tenure_tests::mariadb::link;
 
 use super::sessions::Session;
@@ -77,7 +77,7 @@ async fn a_long_transaction_and_a_read_lock_in_the_way_are_ended() {
     assert_eq!(there, [0u64; 0], "what was not committed is nowhere");
 
     // Nothing is written while it is held: the primary is stuck, and is moved.
-    let backup = Session::open(site.address(primary), AGENT).await;
+    let backup = Session::open(site.address(primary), KEEPER).await;
     let before = Moment::now();
     backup.tell("FLUSH TABLES WITH READ LOCK").await;
     let (_, next) = site.serves_after(epoch).await;
@@ -107,7 +107,7 @@ async fn one_whose_candidate_does_not_catch_up_is_taken_back() {
     let candidate = primary % 3 + 1;
     let begun = Moment::now();
     // What is received there cannot be applied.
-    let lock = Session::open(site.address(candidate), AGENT).await;
+    let lock = Session::open(site.address(candidate), KEEPER).await;
     lock.tell("LOCK TABLES app.writes READ").await;
     load.acknowledged(50).await;
     let (code, why) = site.switchover_refused(candidate).await;

@@ -29,6 +29,12 @@ pub const WRITER: Login = Login {
     password: "a writer's word",
 };
 
+/// The account of those who save and look after the data: it may lock everything, and write nothing.
+pub const KEEPER: Login = Login {
+    name: "keeper",
+    password: "a keeper's word",
+};
+
 /// The files of one `mariadbd` in its folder.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -84,7 +90,7 @@ pub fn mariadbd(files: &Files, address: SocketAddr, number: u64, more: &str) -> 
         "[mariadbd]\n{user}datadir = {data}\nsocket = {folder}/s\npid-file = {folder}/pid\n\
          bind-address = {ip}\nport = {port}\nserver-id = {number}\nskip-name-resolve\n\
          log-bin = binlog\nbinlog-format = ROW\ngtid-strict-mode = 1\nlog-slave-updates = 1\nsync-binlog = 1\n\
-         innodb-flush-log-at-trx-commit = 1\nread-only = 1\nskip-slave-start = 1\n\
+         innodb-flush-log-at-trx-commit = 1\nread-only = 1\nskip-slave-start = 1\nslave-parallel-threads = 4\n\
          innodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\nperformance-schema = 0\n{more}\n"
     )
 }

@@ -6,10 +6,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::config::{AGENT, Files, WRITER};
+use super::config::{AGENT, Files, KEEPER, WRITER};
 
 /// What must be the same for a template to be used again. To be changed with whatever is done below.
-const RECIPE: &str = "mariadb-template-1";
+const RECIPE: &str = "mariadb-template-2";
 
 /// Sizes as the configuration has them, and small first files.
 const SIZES: [&str; 4] = [
@@ -175,10 +175,13 @@ fn accounts() -> String {
     };
     format!(
         "FLUSH PRIVILEGES;\n{}GRANT ALL PRIVILEGES ON *.* TO '{}'@'%' WITH GRANT OPTION;\n\
-         {}GRANT ALL PRIVILEGES ON app.* TO '{}'@'%';\nFLUSH PRIVILEGES;\n",
+         {}GRANT ALL PRIVILEGES ON app.* TO '{}'@'%';\n\
+         {}GRANT SELECT, RELOAD, LOCK TABLES, PROCESS ON *.* TO '{}'@'%';\nFLUSH PRIVILEGES;\n",
         create(AGENT),
         AGENT.name,
         create(WRITER),
-        WRITER.name
+        WRITER.name,
+        create(KEEPER),
+        KEEPER.name
     )
 }

@@ -111,7 +111,7 @@ impl Site<'_> {
              [mariadbd]\n{user}datadir = {data}\nlog-error = {log}\nsocket = socket\npid-file = pid\n\
              bind-address = 127.0.0.1\nport = {}\nserver-id = {number}\nskip-name-resolve\n\
              log-bin = binlog\nbinlog-format = ROW\ngtid-strict-mode = 1\nlog-slave-updates = 1\nsync-binlog = 1\n\
-             innodb-flush-log-at-trx-commit = 1\nread-only = 1\nskip-slave-start = 1\n\
+             innodb-flush-log-at-trx-commit = 1\nread-only = 1\nskip-slave-start = 1\nslave-parallel-threads = 4\n\
              innodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\nperformance-schema = 0\n",
             self.node, self.ports.store
         )
