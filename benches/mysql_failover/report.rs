@@ -114,7 +114,10 @@ impl Report {
             let all = faults.iter();
             all.flat_map(move |fault| self.samples(*fault, metric))
         };
-        let (count, total) = (of(Metric::Unfinished).count(), of(metric).sum::<f64>());
+        let (count, total) = (
+            of(Metric::Unfinished).count(),
+            of(metric).fold(0.0, |sum, one| sum + one),
+        );
         let which = match faults {
             [one] => one.to_string(),
             _ => "all faults".to_owned(),

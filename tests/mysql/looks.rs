@@ -63,14 +63,19 @@ impl Site {
         .await;
     }
 
-    /// Everybody follows, in sync.
-    pub async fn whole(&self) {
-        self.until("all in sync", || async {
+    /// Waits until these are in sync, whoever else is.
+    pub async fn in_sync_at_least(&self, nodes: &[u64]) {
+        self.until("these in sync", || async {
             let assignment = self.resolved().await?.assignment?;
             let is_in = |node: &u64| assignment.in_sync.contains(&NodeId(*node));
-            ALL.iter().all(is_in).then_some(())
+            nodes.iter().all(is_in).then_some(())
         })
         .await;
+    }
+
+    /// Everybody follows, in sync.
+    pub async fn whole(&self) {
+        self.in_sync_at_least(&ALL).await;
     }
 
     /// What an instance says of itself.
