@@ -4,6 +4,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod failover;
 pub mod linearizability;
+pub mod mariadb;
 pub mod ports;
 pub mod power_loss;
 pub mod process;

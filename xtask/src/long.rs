@@ -189,6 +189,30 @@ impl BenchFailover {
     }
 }
 
+/// MariaDB under Tenure, failed over.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct BenchMysql {
+    /// Passed on to the bench, for instance `--rounds 5`, `--only kill` or `--help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl BenchMysql {
+    /// Builds `tenure` and the bench for release and runs the bench; installs mariadb-server and mariadb-backup when they
+    /// are missing and this is permitted.
+    ///
+    /// # Errors
+    /// When one of them is missing, something does not build, or the bench fails.
+    pub fn run(&self) -> Result<(), Failure> {
+        if !self.arguments.iter().any(|argument| argument == "--help") {
+            tools::ensure(Need::BenchMysql)?;
+            tenure().stage("tenure")?;
+        }
+        bench("mysql-failover", &self.arguments).stage("bench")
+    }
+}
+
 /// The program under measurement: the bench looks for it beside itself.
 fn tenure() -> Cargo {
     Cargo::new(&["build", "--release", "--locked", "--package", "tenure"])

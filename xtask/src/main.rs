@@ -38,6 +38,8 @@ enum Chore {
     Bench(long::Bench),
     /// Redis under Tenure beside Redis under Sentinel; every argument is passed on to the bench.
     BenchFailover(long::BenchFailover),
+    /// MariaDB under Tenure, failed over; every argument is passed on to the bench.
+    BenchMysql(long::BenchMysql),
     /// Random faults in the model world: more seeds than the gate tries, or one of them again.
     Simulate(simulate::Simulate),
     /// Which lines and branches of the core its tests reach, by file.
@@ -73,6 +75,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Copies(copies) => copies.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::BenchFailover(bench) => bench.run(),
+        Chore::BenchMysql(bench) => bench.run(),
         Chore::Simulate(simulate) => simulate.run(),
         Chore::Coverage(coverage) => coverage.run(),
         Chore::Fuzz(fuzz) => fuzz.run(),

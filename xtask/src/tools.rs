@@ -16,6 +16,8 @@ pub enum Need {
     BenchFailover,
     /// `cargo xtask coverage`.
     Coverage,
+    /// `cargo xtask bench-mysql`.
+    BenchMysql,
 }
 
 /// The version of LLVM that the compiler of `rust-toolchain.toml` has.
@@ -49,10 +51,22 @@ pub const TOOLS: &[Tool] = &[
         wanted_for: &[],
     },
     Tool {
+        binary: "mariadbd",
+        package: "mariadb-server",
+        needed_for: &[Need::Tests, Need::BenchMysql],
+        wanted_for: &[],
+    },
+    Tool {
+        binary: "mariadb-backup",
+        package: "mariadb-backup",
+        needed_for: &[Need::Tests, Need::BenchMysql],
+        wanted_for: &[],
+    },
+    Tool {
         binary: "ip",
         package: "iproute2",
         needed_for: &[],
-        wanted_for: &[Need::Tests, Need::BenchFailover],
+        wanted_for: &[Need::Tests, Need::BenchFailover, Need::BenchMysql],
     },
     Tool {
         binary: "etcd",
@@ -143,9 +157,10 @@ fn apt_get(arguments: &[&str]) -> bool {
 }
 
 fn in_path(binary: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| is_file(&folder.join(binary)))
-    })
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Where the distribution puts servers, which is in root's path alone.
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.any(|folder| is_file(&folder.join(binary)))
 }
 
 fn is_file(path: &Path) -> bool {

@@ -9,12 +9,14 @@
 
 mod command;
 mod error;
+mod mysql;
 mod peer;
 mod pid;
 mod presence;
 mod redis;
 mod run;
 mod settings;
+mod start;
 
 pub use error::{ConfigError, DriverError};
 pub use presence::{PresenceTeller, PresenceWatch};
@@ -92,7 +94,7 @@ pub struct InstanceAt {
     pub folder: PathBuf,
 }
 
-/// The driver of a kind (`redis`, `command`, `peer`) with its settings.
+/// The driver of a kind (`mysql`, `redis`, `command`, `peer`) with its settings.
 ///
 /// # Errors
 /// [`ConfigError`] names the key, the value and what would be right; a retry cannot help.
@@ -103,10 +105,11 @@ pub fn parse(
 ) -> Result<Box<dyn Driver>, ConfigError> {
     match kind {
         "command" => Ok(Box::new(command::Command::parse(instance, settings)?)),
+        "mysql" => Ok(Box::new(mysql::Mysql::parse(instance, settings)?)),
         "peer" => Ok(Box::new(peer::Peer::parse(instance, settings)?)),
         "redis" => Ok(Box::new(redis::Redis::parse(instance, settings)?)),
         _ => Err(ConfigError(format!(
-            "driver = {kind:?} is not known: use \"redis\", \"command\" or \"peer\""
+            "driver = {kind:?} is not known: use \"mysql\", \"redis\", \"command\" or \"peer\""
         ))),
     }
 }

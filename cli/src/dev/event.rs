@@ -2,7 +2,7 @@
 
 mod shape;
 
-use super::store::SERVICE;
+use super::store::Kind;
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
@@ -13,8 +13,8 @@ pub enum Who {
     Server(u64),
     /// The agent's of a node.
     Agent(&'static str),
-    /// The instance's on a node.
-    Store(&'static str),
+    /// The instance's of what is real here, on a node.
+    Store(Kind, &'static str),
 }
 
 /// Something that happened.
@@ -109,6 +109,8 @@ pub struct Receipt {
 /// Where the writer goes on, and what it found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
+    /// What is real here.
+    pub kind: Kind,
     /// The node.
     pub node: String,
     /// The epoch.
@@ -125,7 +127,7 @@ impl fmt::Display for Who {
         match self {
             Self::Server(id) => write!(f, "server {id}"),
             Self::Agent(node) => write!(f, "the agent of {node}"),
-            Self::Store(node) => write!(f, "{SERVICE} on {node}"),
+            Self::Store(kind, node) => write!(f, "{} on {node}", kind.name()),
         }
     }
 }
@@ -175,10 +177,10 @@ impl Event {
     }
 
     /// Whether the view shows it: what has a line of its own there is no news.
-    pub fn is_news(&self) -> bool {
+    pub fn is_news(&self, kind: Kind) -> bool {
         match self {
-            Self::Started { who, again, .. } => *again && !matches!(who, Who::Store(_)),
-            Self::Primary(primary) => primary.service != SERVICE,
+            Self::Started { who, again, .. } => *again && !matches!(who, Who::Store(..)),
+            Self::Primary(primary) => primary.service != kind.name(),
             Self::Ready { .. } | Self::Serves { .. } => false,
             Self::Died { .. }
             | Self::Leads { .. }
@@ -215,8 +217,8 @@ fn started(who: Who, pid: u32, again: bool) -> String {
     let again = if again { " again" } else { "" };
     let then = match who {
         Who::Server(_) if !again.is_empty() => ": it catches up by itself",
-        Who::Store(_) if !again.is_empty() => ", by its agent",
-        Who::Server(_) | Who::Agent(_) | Who::Store(_) => "",
+        Who::Store(..) if !again.is_empty() => ", by its agent",
+        Who::Server(_) | Who::Agent(_) | Who::Store(..) => "",
     };
     format!("{who} started{again}, pid {pid}{then}")
 }
@@ -290,7 +292,7 @@ mod tests {
     #[test]
     fn a_store_that_died_is_its_agents_business() {
         let event = Event::Died {
-            who: Who::Store("db-1"),
+            who: Who::Store(Kind::Redis, "db-1"),
             pid: 7,
             how: "killed (SIGKILL)".to_owned(),
             restart_after: None,

@@ -3,7 +3,7 @@
 
 use super::{
     ports::{self, NodePorts, Ports},
-    store::{self, Kind, NODES, Site, Store, Wanted},
+    store::{self, Kind, NODES, Site, Store, Wanted, make_data},
 };
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,13 @@ impl Folder {
             temporary,
         };
         folder.configure()?;
-        write(&folder.topology(), &store::topology(&folder.nodes))?;
+        if let Store::Mysql(programs) = &folder.store {
+            make_data(programs, &NODES.map(|node| folder.node(node)))?;
+        }
+        write(
+            &folder.topology(),
+            &store::topology(folder.store.kind(), &folder.nodes),
+        )?;
         write(
             &folder.path.join(MARK),
             &toml::to_string(&mark).map_err(Failure::local)?,
@@ -146,7 +152,8 @@ impl Folder {
         }
         let program = std::env::current_exe()
             .map_err(|why| Failure::local(format!("this program's path is unknown: {why}")))?;
-        for (node, ports) in NODES.into_iter().zip(self.nodes.iter().copied()) {
+        let nodes = NODES.into_iter().zip(self.nodes.iter().copied());
+        for (at, (node, ports)) in (1..).zip(nodes) {
             let own = self.node(node);
             fs::create_dir_all(&own).map_err(|why| failed("make", &own, &why))?;
             let site = Site {
@@ -158,8 +165,13 @@ impl Folder {
                 program: &program,
             };
             write(&self.agent_config(node), &site.agent(&self.store))?;
-            if matches!(self.store, Store::Redis(_)) {
-                write(&site.redis_conf(), &site.redis())?;
+            match &self.store {
+                Store::Redis(_) => write(&site.redis_conf(), &site.redis())?,
+                Store::Mysql(_) => {
+                    write(&site.my_cnf(), &site.mysql(at))?;
+                    site.write_password()?;
+                }
+                Store::BuiltIn => {}
             }
         }
         Ok(())

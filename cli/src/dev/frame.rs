@@ -2,7 +2,7 @@
 
 use super::{
     event::millis,
-    store::{self, SERVICE, Store},
+    store::{self, Kind},
     try_next::{Invocation, suggestions},
     view::{Life, Row, Seen, View},
 };
@@ -22,8 +22,6 @@ pub struct Frame<'a> {
     pub invocation: &'a Invocation,
     /// What becomes of the data.
     pub data: &'a str,
-    /// What stands behind the service whose primary is moved.
-    pub store: &'a Store,
     /// Columns and lines of the terminal.
     pub size: (usize, usize),
 }
@@ -57,7 +55,7 @@ impl Frame<'_> {
         top.push(Line::plain(""));
         top.extend(store::lines(view, seen, now));
         if is_all {
-            top.extend(simulated(&seen.state));
+            top.extend(simulated(&seen.state, view.kind));
         }
         top.push(summary(&seen.state));
         top.push(writes(seen));
@@ -137,8 +135,11 @@ fn server(row: &Row, leads: bool, now: Duration) -> Line {
 }
 
 /// The other services with a primary, which nobody really runs.
-fn simulated(state: &State) -> Vec<Line> {
-    let others = state.services().keys().filter(|it| it.as_str() != SERVICE);
+fn simulated(state: &State, kind: Kind) -> Vec<Line> {
+    let others = state
+        .services()
+        .keys()
+        .filter(|it| it.as_str() != kind.name());
     let assigned = others.filter_map(|name| state.assignment(name));
     assigned.map(|now| service(state, now)).collect()
 }
@@ -216,12 +217,15 @@ fn writes(seen: &Seen) -> Line {
 }
 
 /// What is said before anything has happened.
-fn beginning(store: &Store) -> &'static str {
-    match store {
-        Store::Redis(_) => {
+fn beginning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Redis => {
             "redis-server is real, under agents; all other instances are simulated by dev"
         }
-        Store::BuiltIn => {
+        Kind::Mysql => {
+            "mysql-server is real, MariaDB under agents; all other instances are simulated by dev"
+        }
+        Kind::BuiltIn => {
             "a small service in memory, built in, stands in for redis-server under the same agents; \
              all other instances are simulated by dev"
         }
@@ -232,7 +236,7 @@ impl Frame<'_> {
     /// The latest events, whole ones as far as there is room.
     fn events(&self, view: &View, room: usize) -> Vec<Line> {
         let (width, _) = self.size;
-        let beginning = vec![beginning(self.store).to_owned()];
+        let beginning = vec![beginning(view.kind).to_owned()];
         let beginning = (Look::Dim, Duration::ZERO, beginning);
         let told = view.events.iter();
         let told = told.map(|(at, event)| (Look::Plain, *at, event.rows()));
@@ -315,7 +319,7 @@ mod tests {
                 .iter()
                 .map(|text| tenure_core::Endpoint::new(text).unwrap())
                 .collect();
-        let mut view = View::new(&endpoints);
+        let mut view = View::new(&endpoints, Kind::BuiltIn);
         for server in 0..30 {
             let event = Event::Started {
                 who: Who::Server(server),
@@ -329,7 +333,6 @@ mod tests {
         let frame = Frame {
             invocation: &invocation,
             data: "",
-            store: &Store::BuiltIn,
             size: (80, 24),
         };
         let lines = frame.lines(&view, &Seen::default(), Duration::from_secs(60));

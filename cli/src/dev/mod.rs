@@ -31,6 +31,7 @@ use store::Wanted;
 An example of eleven nodes in four tiers is loaded. One of its services, redis-server, is real: a primary
 and two replicas under agents, with a writer that waits for each of its writes to be replicated, so that
 there is something to lose. Where redis-server is not installed a small service in memory stands in for it.
+With --mysql it is mysql-server that is real: three servers of MariaDB, and a writer that counts its commits.
 Ctrl-C stops everything and removes the data, unless --data-dir is given.
 
 Example:
@@ -56,6 +57,16 @@ pub struct DevArgs {
     #[arg(long)]
     no_redis: bool,
 
+    /// Have MariaDB in place of redis-server: the example's mysql-server is real then
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with_all = ["redis", "no_redis"]
+    )]
+    mysql: Option<Option<PathBuf>>,
+
     /// Print one line per event in place of the live view; without a terminal that is so anyway
     #[arg(long)]
     no_view: bool,
@@ -63,6 +74,9 @@ pub struct DevArgs {
 
 impl DevArgs {
     fn wanted(&self) -> Wanted {
+        if let Some(named) = &self.mysql {
+            return Wanted::Mysql(named.clone());
+        }
         match (&self.redis, self.no_redis) {
             (Some(path), _) => Wanted::Redis(path.clone()),
             (None, true) => Wanted::BuiltIn,

@@ -3,7 +3,7 @@
 
 use super::{
     event::{Event, Primary, Receipt, Resumed},
-    store::{service, traffic::Traffic},
+    store::{Kind, traffic::Traffic},
     view::Seen,
 };
 use crate::output::shape;
@@ -14,8 +14,9 @@ use tenure_core::{self as core, Epoch, Phase, Role, ServiceName, State};
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What was told already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Primaries {
+    kind: Kind,
     epochs: BTreeMap<ServiceName, Epoch>,
     served: Option<Epoch>,
     receipts: BTreeMap<ServiceName, Epoch>,
@@ -26,6 +27,19 @@ pub struct Primaries {
 }
 
 impl Primaries {
+    /// Nothing was told yet.
+    pub fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            epochs: BTreeMap::new(),
+            served: None,
+            receipts: BTreeMap::new(),
+            waits: None,
+            resumed: Epoch::default(),
+            trouble: None,
+        }
+    }
+
     /// Compares with what was told last, and gives what there is to tell. `stores` are the processes of
     /// the service's instances by node.
     pub fn look(
@@ -64,12 +78,13 @@ impl Primaries {
 
     /// The primary has confirmed that it takes writes.
     fn serves(&mut self, state: &State, stores: &BTreeMap<&'static str, u32>) -> Option<Event> {
-        let now = state.assignment(&service())?;
+        let service = self.kind.service();
+        let now = state.assignment(&service)?;
         let member = now.primary.filter(|_| self.served != Some(now.epoch))?;
-        let instance = state.instance(&service(), member.node)?;
+        let instance = state.instance(&service, member.node)?;
         let confirmed = instance.reported_in == member.incarnation
             && instance.report.role == Some((Role::Primary, now.epoch));
-        let primary = primary(state, &service()).filter(|_| confirmed)?;
+        let primary = primary(state, &service).filter(|_| confirmed)?;
         let pid = stores.get(primary.node.as_str()).copied();
         self.served = pid.map(|_| now.epoch).or(self.served);
         // Told once its process is known, which is a moment later at most.
@@ -102,11 +117,12 @@ impl Primaries {
     fn resumed(&mut self, state: &State, traffic: &Traffic) -> Option<Event> {
         let next = traffic.moves.iter().find(|it| it.epoch > self.resumed)?;
         let waits = self.waits.as_ref();
-        if waits.is_some_and(|(of, epoch, _)| *of == service() && *epoch == next.epoch) {
+        if waits.is_some_and(|(of, epoch, _)| *of == self.kind.service() && *epoch == next.epoch) {
             return None;
         }
         self.resumed = next.epoch;
         Some(Event::Resumed(Resumed {
+            kind: self.kind,
             node: shape::node_name(state, next.node),
             epoch: next.epoch.0,
             gap: next.gap,
@@ -121,7 +137,7 @@ impl Primaries {
             return None;
         }
         self.trouble.clone_from(&trouble);
-        let what = trouble.map(|what| format!("the writer of {}: {what}", service()))?;
+        let what = trouble.map(|what| format!("the writer of {}: {what}", self.kind.name()))?;
         Some(Event::Trouble { what })
     }
 }
@@ -169,6 +185,11 @@ fn told_of(state: &State, receipt: &core::Receipt) -> Receipt {
 mod tests {
     use super::*;
     use crate::dev::store::{NODES, traffic::Move};
+
+    fn service() -> ServiceName {
+        Kind::Redis.service()
+    }
+
     use std::{collections::BTreeSet, sync::Arc};
     use tenure_core::{
         Account, Assignment, Attributes, Cause, Completeness, Endpoint, FenceProof, Incarnation,
@@ -259,7 +280,7 @@ mod tests {
     #[test]
     fn a_failover_is_told_in_order_and_once() {
         let stores = BTreeMap::from([("db-1", 11), ("db-2", 12)]);
-        let mut primaries = Primaries::default();
+        let mut primaries = Primaries::of(Kind::Redis);
         let begun = primaries.look(&seen(1, 1, 1), &stores, AT);
         let serves = "db-1 serves redis-server now, epoch 1; kill it with: kill -9 11";
         assert_eq!(named(&begun), [serves]);
@@ -290,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_receipt_without_confirmation_is_told_after_a_while() {
-        let mut primaries = Primaries::default();
+        let mut primaries = Primaries::of(Kind::Redis);
         primaries.look(&seen(1, 1, 1), &BTreeMap::new(), AT);
         let mut now = seen(2, 2, 1);
         now.receipts = vec![receipt(&[(Phase::Detected, 3)])];
@@ -307,7 +328,7 @@ mod tests {
 
     #[test]
     fn trouble_is_told_when_nothing_is_acknowledged_for_a_while_or_something_is_lost() {
-        let mut primaries = Primaries::default();
+        let mut primaries = Primaries::of(Kind::Redis);
         let mut seen = Seen::default();
         seen.traffic.last = Some(AT);
         seen.traffic.trouble = Some("NOREPLICAS".to_owned());

@@ -6,7 +6,7 @@ use super::{
     event::{Event, Who},
     run::Dev,
     setup,
-    store::{self, SERVICE, Store},
+    store::{self, Store},
 };
 use crate::{
     args::Global,
@@ -47,19 +47,21 @@ impl Dev {
             }
         };
         let cluster = self.during(connected).await?;
-        let example = store::topology(&self.folder.nodes);
+        let kind = self.folder.store.kind();
+        let example = store::topology(kind, &self.folder.nodes);
         let example = topology::parse("the example", &example).map_err(Failure::invalid)?;
         let is_new = self.during(setup::nodes(&cluster, &example)).await?;
         self.supervisor.start_agents(&self.folder)?;
         let served = async {
             if !is_new {
-                return store::revive(&cluster).await;
+                return store::revive(&cluster, kind).await;
             }
-            setup::services(&cluster, &example).await?;
-            setup::served(&cluster).await
+            setup::services(&cluster, kind, &example).await?;
+            setup::served(&cluster, kind).await
         };
         if !self.during(served).await? {
-            let what = format!("{SERVICE} is not served yet: `tenure explain {SERVICE}` says why");
+            let name = kind.name();
+            let what = format!("{name} is not served yet: `tenure explain {name}` says why");
             self.tell(Event::Trouble { what })?;
         }
         Ok(cluster)
@@ -103,12 +105,12 @@ impl Dev {
         match who {
             Who::Server(id) => self.folder.log(id),
             Who::Agent(node) => self.folder.agent_log(node),
-            Who::Store(node) => {
+            Who::Store(_, node) => {
                 let folder = self.folder.node(node);
                 let own = folder.join("redis.log");
                 match self.folder.store {
                     Store::Redis(_) if own.exists() => own,
-                    Store::Redis(_) | Store::BuiltIn => folder.join("store.log"),
+                    Store::Redis(_) | Store::Mysql(_) | Store::BuiltIn => folder.join("store.log"),
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{
     folder::Folder,
     frame::Frame,
     setup,
-    store::{Processes, SERVICE, traffic},
+    store::{Kind, Processes, traffic},
     supervisor::Supervisor,
     try_next::{Invocation, suggestions},
     view::{Seen, View},
@@ -56,21 +56,23 @@ pub(super) async fn run(args: DevArgs, context: &Context) -> Result<Exit, Failur
     dev.processes.sweep().await;
     let data = dev.folder.path().display().to_string();
     let is_kept = !dev.folder.is_temporary();
+    let kind = dev.folder.store.kind();
     drop(dev.folder);
     lived?;
-    farewell(&dev.seen, is_kept.then_some(data.as_str()));
+    farewell(kind, &dev.seen, is_kept.then_some(data.as_str()));
     Ok(Exit::Ok)
 }
 
-fn farewell(seen: &Mutex<Seen>, kept: Option<&str>) {
+fn farewell(kind: Kind, seen: &Mutex<Seen>, kept: Option<&str>) {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let data = match kept {
         Some(path) => format!("the data stays in {path}"),
         None => "the data is removed".to_owned(),
     };
     output::remark(&format!(
-        "stopped: {SERVICE} acknowledged {} writes, longest gap {} ms; the servers {}, longest gap {} ms; \
+        "stopped: {} acknowledged {} writes, longest gap {} ms; the servers {}, longest gap {} ms; \
          {data}",
+        kind.name(),
         seen.traffic.acknowledged,
         millis(seen.traffic.longest),
         seen.written.acknowledged,
@@ -99,7 +101,7 @@ impl Dev {
         let program = std::env::args_os().next();
         let named = unless_default(&servers);
         let invocation = Invocation::new(program.as_deref(), named.as_deref(), &folder.topology());
-        let processes = Processes::begin(folder.path())?;
+        let processes = Processes::begin(folder.path(), folder.store.kind())?;
         let supervisor = Supervisor::start(&folder)?;
         output::remark(&format!(
             "starting {} server(s) in {}",
@@ -107,7 +109,7 @@ impl Dev {
             folder.path().display()
         ));
         Ok(Self {
-            view: View::new(&servers),
+            view: View::new(&servers, folder.store.kind()),
             folder,
             supervisor,
             processes,
@@ -130,8 +132,9 @@ impl Dev {
         tasks.spawn(watcher::receipts(cluster.clone(), self.seen.clone()));
         let client = || cluster.client().clone();
         tasks.spawn(writer::run(client(), self.seen.clone(), self.origin));
-        tasks.spawn(traffic::run(client(), self.seen.clone(), self.origin));
-        tasks.spawn(setup::simulate(cluster.clone(), self.seen.clone()));
+        let kind = self.folder.store.kind();
+        tasks.spawn(traffic::run(client(), kind, self.seen.clone(), self.origin));
+        tasks.spawn(setup::simulate(cluster.clone(), kind, self.seen.clone()));
         for (id, api) in (1..).zip(&self.servers) {
             tasks.spawn(watcher::look(
                 cluster.clone(),
@@ -225,7 +228,6 @@ impl Dev {
             let frame = Frame {
                 invocation: &self.invocation,
                 data: &data,
-                store: &self.folder.store,
                 size: screen.size(),
             };
             screen.draw(&frame.lines(&self.view, &seen, now));

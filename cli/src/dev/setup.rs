@@ -2,7 +2,7 @@
 //! is said here.
 
 use super::{
-    store::{NODES, SERVICE, has_agent, service},
+    store::{Kind, NODES, has_agent},
     view::Seen,
 };
 use crate::{cluster::Cluster, commands::carry_out, exit::Failure};
@@ -52,14 +52,14 @@ pub async fn nodes(cluster: &Cluster, example: &Topology) -> Result<bool, Failur
 ///
 /// # Errors
 /// The cluster's.
-pub async fn services(cluster: &Cluster, example: &Topology) -> Result<(), Failure> {
+pub async fn services(cluster: &Cluster, kind: Kind, example: &Topology) -> Result<(), Failure> {
     while !agents_joined(&cluster.state(&[RecordKind::Node], &[]).await?) {
         tokio::time::sleep(ASK_EVERY).await;
     }
     // In one entry: agents add their instances themselves where they find the service without them.
     carry_out(cluster, &cluster.plan(example, false).await?).await?;
     let state = cluster.state(KINDS, &[]).await?;
-    let commands = reports(&state, |_| true).chain(in_sync_sets(&state));
+    let commands = reports(&state, kind, |_| true).chain(in_sync_sets(&state, kind));
     batch(cluster, commands.collect()).await
 }
 
@@ -68,10 +68,11 @@ pub async fn services(cluster: &Cluster, example: &Topology) -> Result<(), Failu
 ///
 /// # Errors
 /// The cluster's.
-pub async fn served(cluster: &Cluster) -> Result<bool, Failure> {
+pub async fn served(cluster: &Cluster, kind: Kind) -> Result<bool, Failure> {
     let until = Instant::now() + SERVED_WITHIN;
     loop {
-        if is_served(&cluster.state(KINDS, &[service()]).await?) && is_heard(cluster).await {
+        let state = cluster.state(KINDS, &[kind.service()]).await?;
+        if is_served(&state, kind) && is_heard(cluster, kind).await {
             return Ok(true);
         }
         if Instant::now() >= until {
@@ -83,14 +84,14 @@ pub async fn served(cluster: &Cluster) -> Result<bool, Failure> {
 
 /// Says again that what is simulated is well, where the leader took it to be lost with a node's agent. Runs
 /// until it is dropped.
-pub async fn simulate(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
+pub async fn simulate(cluster: Cluster, kind: Kind, seen: Arc<Mutex<Seen>>) {
     loop {
         tokio::time::sleep(SIMULATE_EVERY).await;
         let commands: Vec<Command> = {
             let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             let state = &seen.state;
             let heard = |node| {
-                let own = state.instance(&service(), node);
+                let own = state.instance(&kind.service(), node);
                 own.is_some_and(|own| own.report.health != Health::Unknown)
             };
             // What was never said to be well was added by somebody else.
@@ -98,7 +99,7 @@ pub async fn simulate(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
                 let was_told = one.reported_in > Incarnation(0);
                 was_told && one.report.health == Health::Unknown && heard(one.node)
             };
-            reports(state, lost).collect()
+            reports(state, kind, lost).collect()
         };
         // What fails is said again.
         let _again = batch(&cluster, commands).await;
@@ -107,8 +108,8 @@ pub async fn simulate(cluster: Cluster, seen: Arc<Mutex<Seen>>) {
 
 /// Whether the leader hears the primary, and that it serves: what is reported of it may be from before everything
 /// was stopped.
-async fn is_heard(cluster: &Cluster) -> bool {
-    let explained = cluster.client().admin().explain(&service()).await;
+async fn is_heard(cluster: &Cluster, kind: Kind) -> bool {
+    let explained = cluster.client().admin().explain(&kind.service()).await;
     explained.is_ok_and(|(_, explained)| {
         explained
             .decision
@@ -116,19 +117,20 @@ async fn is_heard(cluster: &Cluster) -> bool {
     })
 }
 
-fn is_served(state: &State) -> bool {
-    let Some(now) = state.assignment(&service()) else {
+fn is_served(state: &State, kind: Kind) -> bool {
+    let service = kind.service();
+    let Some(now) = state.assignment(&service) else {
         return false;
     };
     let Some(primary) = now.primary else {
         return false;
     };
-    let serves = state.instance(&service(), primary.node).is_some_and(|it| {
+    let serves = state.instance(&service, primary.node).is_some_and(|it| {
         it.reported_in == primary.incarnation && it.report.role == Some((Role::Primary, now.epoch))
     });
     let well =
         |it: &Instance| now.in_sync.contains(&it.node) && it.report.health == Health::Healthy;
-    serves && state.instances(&service()).all(|it| well(it))
+    serves && state.instances(&service).all(|it| well(it))
 }
 
 fn agents_joined(state: &State) -> bool {
@@ -159,9 +161,13 @@ fn joins(state: &State) -> Vec<Command> {
 }
 
 /// What is simulated, which is all but the instances under agents.
-fn reports(state: &State, wanted: impl Fn(&Instance) -> bool) -> impl Iterator<Item = Command> {
+fn reports(
+    state: &State,
+    kind: Kind,
+    wanted: impl Fn(&Instance) -> bool,
+) -> impl Iterator<Item = Command> {
     let services = state.services().keys();
-    let simulated = services.filter(|service| service.as_str() != SERVICE);
+    let simulated = services.filter(move |service| service.as_str() != kind.name());
     let instances = simulated.flat_map(|service| state.instances(service));
     let wanted = instances.filter(move |instance| wanted(instance));
     wanted.filter_map(|instance| {
@@ -179,11 +185,11 @@ fn reports(state: &State, wanted: impl Fn(&Instance) -> bool) -> impl Iterator<I
     })
 }
 
-fn in_sync_sets(state: &State) -> impl Iterator<Item = Command> {
+fn in_sync_sets(state: &State, kind: Kind) -> impl Iterator<Item = Command> {
     let assigned = state
         .services()
         .keys()
-        .filter(|service| service.as_str() != SERVICE)
+        .filter(move |service| service.as_str() != kind.name())
         .filter_map(|service| state.assignment(service));
     assigned
         .filter(|now| now.primary.is_some())

@@ -80,7 +80,7 @@ impl Supervisor {
         for (node, ports) in NODES.into_iter().zip(&folder.nodes) {
             let config = folder.agent_config(node);
             let arguments = match folder.store {
-                Store::Redis(_) => with_config(&["agent"], &config),
+                Store::Redis(_) | Store::Mysql(_) => with_config(&["agent"], &config),
                 Store::BuiltIn => {
                     let mut arguments = with_config(&["dev-part", "agent"], &config);
                     arguments.extend(["--store".into(), ports.store().to_string().into()]);

@@ -1,9 +1,6 @@
 //! What to try next, as commands that can be pasted.
 
-use super::{
-    store::{self, SERVICE, service},
-    view::View,
-};
+use super::{store, view::View};
 use std::{ffi::OsStr, path::Path};
 use tenure_core::{Assignment, NodeId, State};
 
@@ -48,14 +45,15 @@ pub fn suggestions(
     state: &State,
 ) -> [(String, Vec<String>); 3] {
     let Invocation { tenure, topology } = invocation;
+    let name = view.kind.name();
     let primary = store::primary(view, state);
     let fail = match primary.as_ref().and_then(|(_, pid)| *pid) {
         Some(pid) => format!("kill -9 {pid}"),
-        None => format!("(nobody is primary of {SERVICE} at the moment)"),
+        None => format!("(nobody is primary of {name} at the moment)"),
     };
     let mut moves: Vec<String> = Vec::new();
-    moves.extend(other(state).map(|node| format!("{tenure} switchover {SERVICE} --to {node}")));
-    moves.push(format!("{tenure} explain {SERVICE}"));
+    moves.extend(other(view, state).map(|node| format!("{tenure} switchover {name} --to {node}")));
+    moves.push(format!("{tenure} explain {name}"));
     moves.extend(primary.map(|(node, _)| format!("{tenure} what-if node lost {node}")));
     let kill = match (view.leader, view.leader_pid()) {
         (Some(_), Some(pid)) => format!("kill -9 {pid}"),
@@ -63,8 +61,8 @@ pub fn suggestions(
     };
     [
         (
-            format!("1. From a second terminal: kill {SERVICE}'s primary, ask what came of it:"),
-            vec![fail, format!("{tenure} receipts {SERVICE}")],
+            format!("1. From a second terminal: kill {name}'s primary, ask what came of it:"),
+            vec![fail, format!("{tenure} receipts {name}")],
         ),
         (
             "2. Move it in order; ask why it stays; what if its node were lost:".to_owned(),
@@ -78,8 +76,8 @@ pub fn suggestions(
 }
 
 /// Another instance that is in sync, the one that comes last.
-fn other(state: &State) -> Option<String> {
-    let now: &Assignment = state.assignment(&service())?;
+fn other(view: &View, state: &State) -> Option<String> {
+    let now: &Assignment = state.assignment(&view.kind.service())?;
     let primary = now.primary.map(|member| member.node);
     let mut others = now.in_sync.iter().filter(|node| Some(**node) != primary);
     let other: &NodeId = others.next_back()?;
@@ -111,7 +109,13 @@ mod tests {
         let plain = Invocation::new(Some(OsStr::new("target/release/tenure")), None, topology);
         let other = Invocation::new(None, Some("127.0.0.1:5"), topology);
         let asks = |invocation| {
-            suggestions(&invocation, &View::new(&[]), &State::default())[0].1[1].clone()
+            suggestions(
+                &invocation,
+                &View::new(&[], store::Kind::Redis),
+                &State::default(),
+            )[0]
+            .1[1]
+                .clone()
         };
         assert_eq!(asks(plain), "target/release/tenure receipts redis-server");
         let elsewhere = "tenure --server 127.0.0.1:5 receipts redis-server";

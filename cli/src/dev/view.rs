@@ -4,7 +4,7 @@
 use super::{
     event::{Event, Who},
     primaries::Primaries,
-    store::traffic::Traffic,
+    store::{Kind, traffic::Traffic},
     writer::{Gap, Written},
 };
 use std::{
@@ -106,6 +106,8 @@ struct Change {
 /// What a person sees.
 #[derive(Debug)]
 pub struct View {
+    /// What is real here.
+    pub kind: Kind,
     /// The servers.
     pub servers: Vec<Row>,
     /// Who leads.
@@ -123,8 +125,8 @@ pub struct View {
 }
 
 impl View {
-    /// Before anything was seen of the servers, which are asked at these endpoints.
-    pub fn new(servers: &[Endpoint]) -> Self {
+    /// Before anything was seen of the servers, which are asked at these endpoints. What is real is of a kind.
+    pub fn new(servers: &[Endpoint], kind: Kind) -> Self {
         let row = |(id, api): (u64, &Endpoint)| Row {
             id,
             api: api.clone(),
@@ -132,6 +134,7 @@ impl View {
             said: None,
         };
         Self {
+            kind,
             servers: (1..).zip(servers).map(row).collect(),
             leader: None,
             stores: BTreeMap::new(),
@@ -139,7 +142,7 @@ impl View {
             led: None,
             term: 0,
             change: None,
-            primaries: Primaries::default(),
+            primaries: Primaries::of(kind),
             trouble: None,
         }
     }
@@ -163,12 +166,12 @@ impl View {
                 ..
             } => self.live(*server, Life::Running(*pid)),
             Event::Started {
-                who: Who::Store(node),
+                who: Who::Store(_, node),
                 pid,
                 ..
             } => drop(self.stores.insert(node, *pid)),
             Event::Died {
-                who: Who::Store(node),
+                who: Who::Store(_, node),
                 pid,
                 ..
             } if self.stores.get(node) == Some(pid) => drop(self.stores.remove(node)),
@@ -198,7 +201,7 @@ impl View {
             | Event::Resumed(_)
             | Event::Trouble { .. } => {}
         }
-        if !event.is_news() {
+        if !event.is_news(self.kind) {
             return;
         }
         if self.events.len() == EVENTS_MAX {

@@ -9,7 +9,7 @@ fn view() -> View {
         .iter()
         .map(|text| Endpoint::new(text).unwrap())
         .collect();
-    let mut view = View::new(&endpoints);
+    let mut view = View::new(&endpoints, Kind::Redis);
     for server in 1..=3 {
         let pid = u32::try_from(server * 100).unwrap();
         view.happened(

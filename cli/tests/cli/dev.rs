@@ -1,14 +1,13 @@
 //! `tenure dev` from beginning to end, and the commands against it.
 
-use crate::launch::{Dev, json, poll, runs, send, tenure};
+use crate::{
+    failover::written,
+    launch::{Dev, json, poll, runs, send, tenure},
+};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader},
     process::Stdio,
-    time::Duration,
 };
 
 #[test]
@@ -42,7 +41,7 @@ fn a_lost_leader_is_replaced_and_ctrl_c_leaves_nothing_behind() {
 }
 
 /// Nothing is left of it after Ctrl-C: no process of so many, and no file.
-fn stops_without_a_trace(mut dev: Dev, processes: usize) {
+pub fn stops_without_a_trace(mut dev: Dev, processes: usize) {
     dev.signal(Signal::INT);
     assert_eq!(dev.ended(), Some(0));
     assert_eq!(
@@ -79,97 +78,6 @@ fn without_a_terminal_it_tells_what_to_try() {
 }
 
 #[test]
-fn a_killed_redis_is_replaced_and_nothing_acknowledged_is_lost() {
-    fails_over(Dev::start(None));
-}
-
-#[test]
-fn without_redis_a_built_in_service_fails_over() {
-    fails_over(Dev::start_with(None, &["--no-redis"]));
-}
-
-/// The number of the last write that the primary has, as it says itself.
-fn written(dev: &Dev) -> Option<u64> {
-    let (_, primary) = json(&dev.ask(&["primary", "redis-server", "--json"]));
-    let mut stream = TcpStream::connect(primary["primary"]["endpoint"].as_str()?).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-    stream.write_all(b"GET tenure-dev:writer\r\n").ok()?;
-    let mut answer = BufReader::new(stream).lines().map_while(Result::ok);
-    let length = answer.next().filter(|length| *length != "$-1");
-    length.and(answer.next())?.parse().ok()
-}
-
-/// Waits until all of these have happened, in whatever order.
-fn all_of(dev: &mut Dev, wanted: &[&str]) -> BTreeMap<String, Value> {
-    let mut found = BTreeMap::new();
-    while found.len() < wanted.len() {
-        let event = dev.wait_for("the rest of a failover", |event| {
-            let kind = event["event"].as_str().unwrap_or_default();
-            wanted.contains(&kind) && !found.contains_key(kind)
-        });
-        let kind = event["event"].as_str().unwrap_or_default().to_owned();
-        found.insert(kind, event);
-    }
-    found
-}
-
-fn fails_over(mut dev: Dev) {
-    const ENOUGH: u64 = 100;
-    let serves = dev.wait_for("serves", |event| event["event"] == "serves");
-    assert_eq!(
-        (&serves["node"], &serves["epoch"]),
-        (&"db-1".into(), &1.into())
-    );
-    poll("the writer writes", || {
-        written(&dev).is_some_and(|number| number >= ENOUGH)
-    });
-    let killed = serves["pid"]
-        .as_i64()
-        .and_then(|pid| i32::try_from(pid).ok());
-    send(killed.expect("the primary has a process"), Signal::KILL);
-    // What was killed is started by its agent, and comes back as a replica.
-    let wanted = ["died", "started", "primary", "serves", "receipt", "resumed"];
-    let told = all_of(&mut dev, &wanted);
-    assert_eq!(told["started"]["node"], "db-1", "{told:#?}");
-    let (died, receipt, resumed) = (&told["died"], &told["receipt"], &told["resumed"]);
-    assert_eq!(
-        (&died["pid"], &died["process"]),
-        (&serves["pid"], &"store".into())
-    );
-    assert_ne!(told["serves"]["node"], "db-1", "{told:#?}");
-    assert_eq!(told["primary"]["node"], told["serves"]["node"]);
-    let account = &receipt["receipt"];
-    assert_eq!(
-        (&account["from"], &account["to"], &account["cause"]),
-        (&"db-1".into(), &told["serves"]["node"], &"exited".into()),
-        "{account:#}"
-    );
-    assert_eq!(account["completeness"]["lossless"], true, "{account:#}");
-    assert!(resumed["gap_ms"].is_u64(), "{resumed}");
-    let found = resumed["found"]
-        .as_u64()
-        .expect("nothing acknowledged is lost");
-    assert!(found >= ENOUGH, "{resumed}");
-    poll("the writer goes on", || {
-        written(&dev).is_some_and(|number| number >= found + ENOUGH)
-    });
-
-    day(&dev, &[("ack redis-server", 0)]);
-    poll("all are in sync again", || {
-        dev.ask(&["status"]).status.code() == Some(0)
-    });
-    let (_, moved) = json(&dev.ask(&["switchover", "redis-server", "--to", "db-1", "--json"]));
-    assert_eq!(moved["primary"], "db-1", "{moved:#}");
-    let resumed = dev.wait_for("resumed", |event| event["event"] == "resumed");
-    assert_eq!(resumed["node"], "db-1");
-    assert!(
-        resumed["found"].as_u64() >= Some(found + ENOUGH),
-        "{resumed}"
-    );
-    stops_without_a_trace(dev, 3 + 3 + 3 + 1);
-}
-
-#[test]
 fn everything_ends_with_a_dev_that_was_killed() {
     let mut dev = Dev::start(None);
     assert_eq!(dev.pids.len(), 3 + 3 + 3);
@@ -187,7 +95,7 @@ fn a_kept_folder_is_gone_on_with() {
     assert_eq!(code, Some(0), "{added}");
     let mut before = 0;
     poll("the writer writes", || {
-        before = written(&dev).unwrap_or(0);
+        before = written(&dev, "redis-server").unwrap_or(0);
         before > 0
     });
     dev.signal(Signal::TERM);
@@ -201,7 +109,7 @@ fn a_kept_folder_is_gone_on_with() {
         (Some(0), &added["node"]),
         "{shown:#}"
     );
-    let after = written(&again);
+    let after = written(&again, "redis-server");
     assert!(
         after >= Some(before),
         "{before} was acknowledged, and {after:?} is there"
@@ -222,7 +130,7 @@ fn text(dev: &Dev, code: i32, args: &[&str]) -> String {
 }
 
 /// Every line ends with the exit code.
-fn day(dev: &Dev, lines: &[(&str, i32)]) {
+pub fn day(dev: &Dev, lines: &[(&str, i32)]) {
     for (line, code) in lines {
         let args: Vec<&str> = line.split_whitespace().collect();
         text(dev, *code, &args);

@@ -2,4 +2,5 @@
 
 mod dev;
 mod exit_codes;
+mod failover;
 mod launch;

@@ -75,7 +75,8 @@ impl Leading {
         }
     }
 
-    /// Who is there and in neither set is let in, to be told to follow afterwards.
+    /// Who is there and in neither set is let in, to be told to follow afterwards; not while it says itself
+    /// that it serves nobody, for it would be left out again, over and over.
     fn with_newcomers(
         &self,
         look: Look<'_>,
@@ -90,6 +91,10 @@ impl Leading {
             .map(|instance| instance.node)
             .filter(|node| !known(*node) && course.detached != Some(*node))
             .filter(|node| self.running(look, view.name, *node).is_some())
+            .filter(|node| {
+                let sign = self.sign(look, view, *node);
+                sign.is_some_and(|sign| sign.report.health != Health::Failing)
+            })
             .collect();
         if new.is_empty() {
             return None;

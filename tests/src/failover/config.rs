@@ -51,21 +51,27 @@ pub fn agent(
     listens: Listens,
     instances: &[(String, SocketAddr)],
 ) -> String {
-    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let mut text = format!(
-        "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"{}\"\nstate_dir = {:?}\n\
-         listen = \"{}\"\n\n[pledge]\nlisten = \"{}\"\n",
-        node_name(at),
-        state.display().to_string(),
-        listens.checks,
-        listens.pledges
-    );
+    let mut text = agent_head(at, servers, state, listens);
     for (service, redis) in instances {
         text.push_str(&format!(
             "\n[[services]]\nname = \"{service}\"\ndriver = \"redis\"\nendpoint = \"{redis}\"\non_stop = \"leave\"\n"
         ));
     }
     text
+}
+
+/// The configuration of the agent of the node at this place, as far as it speaks of no instance.
+#[must_use]
+pub fn agent_head(at: usize, servers: &[SocketAddr], state: &Path, listens: Listens) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    format!(
+        "cluster = \"{CLUSTER}\"\nservers = {servers:?}\nnode = \"{}\"\nstate_dir = {:?}\n\
+         listen = \"{}\"\n\n[pledge]\nlisten = \"{}\"\n",
+        node_name(at),
+        state.display().to_string(),
+        listens.checks,
+        listens.pledges
+    )
 }
 
 /// The configuration of an empty redis-server, with `settings` added; its data go to `dir`.

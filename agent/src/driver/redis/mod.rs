@@ -40,7 +40,7 @@ mod probe;
 mod roles;
 mod saving;
 mod settings;
-mod start;
+
 mod stream;
 mod tail;
 mod tls;
@@ -54,6 +54,7 @@ use tenure_core::{Endpoint, Epoch, Position, ServiceName};
 use tokio::time::Instant;
 
 use super::presence::PresenceTeller;
+use super::start::Starter;
 use super::{ConfigError, Doing, Driver, DriverError, InstanceAt, PresenceWatch};
 use acting::Acting;
 use answer::Answers;
@@ -64,7 +65,6 @@ use memory::{Given, Keeper, Memory};
 use probe::Probe;
 use saving::Saving;
 use settings::{OnRestart, Settings};
-use start::Starter;
 
 /// `min-replicas-to-write` of a fenced instance: the largest number that Redis takes.
 const FENCED: &str = "2147483647";

@@ -1,7 +1,6 @@
 //! An event as an object for programs.
 
 use super::{Event, Primary, Who, millis};
-use crate::dev::store::SERVICE;
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -78,7 +77,7 @@ impl Event {
             },
             Self::Resumed(resumed) => EventShape {
                 event: "resumed",
-                service: Some(SERVICE.to_owned()),
+                service: Some(resumed.kind.name().to_owned()),
                 node: Some(resumed.node.clone()),
                 epoch: Some(resumed.epoch),
                 gap_ms: Some(millis(resumed.gap)),
@@ -98,7 +97,7 @@ impl EventShape {
         let (process, server, node) = match who {
             Who::Server(id) => ("server", Some(id), None),
             Who::Agent(node) => ("agent", None, Some(node)),
-            Who::Store(node) => ("store", None, Some(node)),
+            Who::Store(_, node) => ("store", None, Some(node)),
         };
         Self {
             event,

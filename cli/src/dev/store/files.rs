@@ -1,7 +1,7 @@
 //! What is written for the nodes: configurations of agents and instances, and the example with the
 //! instances where they really are.
 
-use super::{SERVICE, Store};
+use super::{Kind, Store, mysql};
 use crate::{
     dev::ports::{NodePorts, Ports},
     topology,
@@ -32,18 +32,25 @@ pub struct Site<'a> {
 }
 
 /// Where the example has the instances of the service.
-fn in_example(at: usize) -> String {
-    format!("10.0.2.{}:6379", at + 1)
+fn in_example(kind: Kind, at: usize) -> String {
+    let port = match kind {
+        Kind::Redis | Kind::BuiltIn => 6379,
+        Kind::Mysql => 3306,
+    };
+    format!("10.0.2.{}:{port}", at + 1)
 }
 
 /// The example, with the instances of the service where they listen here.
-pub fn topology(nodes: &[NodePorts]) -> String {
+pub fn topology(kind: Kind, nodes: &[NodePorts]) -> String {
     let mut text = topology::EXAMPLE.to_owned();
     for (at, ports) in nodes.iter().enumerate() {
         let real = ports.store().to_string();
-        text = text.replace(&format!("\"{}\"", in_example(at)), &format!("\"{real}\""));
+        text = text.replace(
+            &format!("\"{}\"", in_example(kind, at)),
+            &format!("\"{real}\""),
+        );
     }
-    let head = format!("[services.{SERVICE}]\n");
+    let head = format!("[services.{}]\n", kind.name());
     let short = format!("{head}anti_flap_ms = {ANTI_FLAP_MS}  # so that a second try is no wait\n");
     text.replace(&head, &short)
 }
@@ -69,13 +76,23 @@ impl Site<'_> {
             "\n[pledge]\nlisten = \"{}\"",
             ports.pledges()
         ));
-        line(&format_args!("\n[[services]]\nname = \"{SERVICE}\""));
+        let name = store.kind().name();
+        line(&format_args!("\n[[services]]\nname = \"{name}\""));
         line(&format_args!("endpoint = \"{}\"", ports.store()));
         line(&"on_stop = \"leave\"");
         match store {
             Store::Redis(program) => {
-                let start = self.start(program);
+                let start = self.start(&[program.as_ref(), self.redis_conf().as_ref()]);
                 line(&format_args!("driver = \"redis\"\n\n[services.settings]"));
+                line(&format_args!("start = {start}"));
+            }
+            Store::Mysql(programs) => {
+                let defaults = format!("--defaults-file={}", self.my_cnf().display());
+                let start = self.start(&[programs.server.as_ref(), defaults.as_ref()]);
+                let password = self.password().to_string_lossy().into_owned();
+                line(&format_args!("driver = \"mysql\"\n\n[services.settings]"));
+                line(&format_args!("username = \"{}\"", mysql::AGENT));
+                line(&format_args!("password_file = {}", quoted(&password)));
                 line(&format_args!("start = {start}"));
             }
             Store::BuiltIn => line(&format_args!("driver = \"{}\"", tenure_agent::EMBEDDED)),
@@ -83,20 +100,18 @@ impl Site<'_> {
         text
     }
 
-    /// How the agent starts `redis-server`: as a process that outlives it, and ends with `dev`.
-    fn start(&self, redis: &Path) -> toml::Value {
-        let (program, folder, conf) = (self.program, &self.folder, self.redis_conf());
-        let words: [&OsStr; 8] = [
-            program.as_ref(),
+    /// How the agent starts an instance: as a process that outlives it, and ends with `dev`.
+    fn start(&self, instance: &[&OsStr]) -> toml::Value {
+        let words: [&OsStr; 6] = [
+            self.program.as_ref(),
             "dev-part".as_ref(),
             "exec".as_ref(),
             "--folder".as_ref(),
-            folder.as_ref(),
+            self.folder.as_ref(),
             "--".as_ref(),
-            redis.as_ref(),
-            conf.as_ref(),
         ];
-        let words = words.iter().map(|word| quoted(&word.to_string_lossy()));
+        let words = words.iter().chain(instance);
+        let words = words.map(|word| quoted(&word.to_string_lossy()));
         toml::Value::Array(words.collect())
     }
 
@@ -151,11 +166,17 @@ mod tests {
 
     #[test]
     fn the_example_has_the_instances_where_they_are() {
-        let text = topology(&ports());
+        for kind in [Kind::Redis, Kind::Mysql] {
+            has_instances(kind);
+        }
+    }
+
+    fn has_instances(kind: Kind) {
+        let text = topology(kind, &ports());
         let parsed = topology::parse("t", &text).unwrap();
         let example = topology::parse("e", topology::EXAMPLE).unwrap();
         for (name, service) in &parsed.services {
-            if name.as_str() != SERVICE {
+            if name.as_str() != kind.name() {
                 assert_eq!(Some(service), example.services.get(name));
                 continue;
             }

@@ -4,13 +4,16 @@ pub mod builtin;
 mod exec;
 mod files;
 mod line;
+mod mysql;
 mod processes;
 mod revive;
 mod rows;
+mod session;
 pub mod traffic;
 
 pub use exec::{ExecArgs, run as exec};
 pub use files::{Site, topology};
+pub use mysql::{Mysql, make_data};
 pub use processes::Processes;
 pub use revive::revive;
 pub use rows::{lines, primary};
@@ -23,19 +26,11 @@ use std::{
 };
 use tenure_core::{NodeName, ServiceName};
 
-/// The service's name in the example.
-pub const SERVICE: &str = "redis-server";
-
 /// The nodes that have an instance of it, and an agent.
 pub const NODES: [&str; 3] = ["db-1", "db-2", "db-3"];
 
 /// The program that a distribution's package installs.
 const PROGRAM: &str = "redis-server";
-
-/// The service's name, as the core has it.
-pub fn service() -> ServiceName {
-    ServiceName::new(SERVICE).expect("a name of our own is valid")
-}
 
 /// Whether a node has an agent here.
 pub fn has_agent(node: &NodeName) -> bool {
@@ -48,8 +43,25 @@ pub fn has_agent(node: &NodeName) -> bool {
 pub enum Kind {
     /// The real program.
     Redis,
+    /// The real program.
+    Mysql,
     /// The service in memory that this program has built in.
     BuiltIn,
+}
+
+impl Kind {
+    /// The name that the service has in the example.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis | Self::BuiltIn => "redis-server",
+            Self::Mysql => "mysql-server",
+        }
+    }
+
+    /// The service's name, as the core has it.
+    pub fn service(self) -> ServiceName {
+        ServiceName::new(self.name()).expect("a name of our own is valid")
+    }
 }
 
 /// What stands behind the service.
@@ -57,6 +69,8 @@ pub enum Kind {
 pub enum Store {
     /// This program.
     Redis(PathBuf),
+    /// These programs.
+    Mysql(Mysql),
     /// The service in memory that this program has built in.
     BuiltIn,
 }
@@ -68,6 +82,8 @@ pub enum Wanted {
     Whatever,
     /// This program.
     Redis(PathBuf),
+    /// MariaDB: this program, or the one that is installed.
+    Mysql(Option<PathBuf>),
     /// The built-in one.
     BuiltIn,
 }
@@ -88,6 +104,16 @@ impl Store {
                 other("the built-in service", "leave --redis out")
             }
             (Wanted::BuiltIn, Some(Kind::Redis)) => other(PROGRAM, "leave --no-redis out"),
+            (Wanted::Redis(_) | Wanted::BuiltIn, Some(Kind::Mysql)) => {
+                other("MariaDB", "start it with --mysql")
+            }
+            (Wanted::Mysql(_), Some(Kind::Redis | Kind::BuiltIn)) => {
+                other("redis-server", "leave --mysql out")
+            }
+            (Wanted::Mysql(named), None | Some(Kind::Mysql)) => {
+                Mysql::find(named.as_deref()).map(Self::Mysql)
+            }
+            (Wanted::Whatever, Some(Kind::Mysql)) => Mysql::find(None).map(Self::Mysql),
             (Wanted::Redis(path), None | Some(Kind::Redis)) => program(path).map(Self::Redis),
             (Wanted::BuiltIn, None | Some(Kind::BuiltIn))
             | (Wanted::Whatever, Some(Kind::BuiltIn)) => Ok(Self::BuiltIn),
@@ -106,6 +132,7 @@ impl Store {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Redis(_) => Kind::Redis,
+            Self::Mysql(_) => Kind::Mysql,
             Self::BuiltIn => Kind::BuiltIn,
         }
     }
@@ -127,9 +154,13 @@ fn program(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn installed() -> Option<PathBuf> {
+    on_path(PROGRAM)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    let mut programs = folders.map(|folder| folder.join(PROGRAM));
+    let mut programs = folders.map(|folder| folder.join(name));
     programs.find(|program| is_program(program))
 }
 

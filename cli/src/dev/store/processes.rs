@@ -1,7 +1,7 @@
 //! The instances' processes: children of `dev` that agents have started. Seen to come and go, and stopped
 //! at the end.
 
-use super::NODES;
+use super::{Kind, NODES};
 use crate::{
     dev::{
         event::{Event, Who},
@@ -38,6 +38,7 @@ pub struct Processes {
 }
 
 struct Node {
+    kind: Kind,
     name: &'static str,
     file: PathBuf,
     /// Those that were not seen to end. They keep their ids until then, for nobody else waits for them.
@@ -50,10 +51,11 @@ impl Processes {
     ///
     /// # Errors
     /// When the system does not let it, or the folder cannot be written to.
-    pub fn begin(folder: &Path) -> Result<Self, Failure> {
+    pub fn begin(folder: &Path, kind: Kind) -> Result<Self, Failure> {
         set_child_subreaper(Some(getpid()))
             .map_err(|why| Failure::local(format!("the system gives up no orphans: {why}")))?;
         let node = |name| Node {
+            kind,
             name,
             file: folder.join(name).join(PID),
             known: Vec::new(),
@@ -130,13 +132,13 @@ impl Node {
     /// The one that went, and then the one that came in its place.
     fn look(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        let (name, file) = (self.name, self.file.clone());
+        let (kind, name, file) = (self.kind, self.name, self.file.clone());
         self.known.retain(|pid| {
             let Some(how) = ended(*pid) else {
                 return true;
             };
             events.push(Event::Died {
-                who: Who::Store(name),
+                who: Who::Store(kind, name),
                 pid: number(*pid),
                 how,
                 restart_after: None,
@@ -158,7 +160,7 @@ impl Node {
         self.known.push(pid);
         let again = std::mem::replace(&mut self.started_before, true);
         Some(Event::Started {
-            who: Who::Store(self.name),
+            who: Who::Store(self.kind, self.name),
             pid: number(pid),
             again,
         })
@@ -218,6 +220,7 @@ mod tests {
     fn a_child_comes_and_goes_and_a_stranger_is_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let mut node = Node {
+            kind: Kind::Redis,
             name: "db-1",
             file: folder.path().join(PID),
             known: Vec::new(),
@@ -232,7 +235,7 @@ mod tests {
             .spawn()
             .unwrap();
         fs::write(&node.file, child.id().to_string()).unwrap();
-        let (who, pid) = (Who::Store("db-1"), child.id());
+        let (who, pid) = (Who::Store(Kind::Redis, "db-1"), child.id());
         let again = false;
         assert_eq!(node.look(), [Event::Started { who, pid, again }]);
         assert_eq!(node.look(), []);

@@ -3,7 +3,7 @@
 //! Each of them may have lost what it had acknowledged, as far as the cluster can know, and under `never`
 //! nobody takes over then. Here all were stopped in order: `dev` does what an operator would who knows.
 
-use super::service;
+use super::Kind;
 use crate::{cluster::Cluster, dev::setup, exit::Failure};
 use tenure_core::{Command, LossPolicy, Policy, PrimaryPolicy, RecordKind, Revision};
 
@@ -11,18 +11,24 @@ use tenure_core::{Command, LossPolicy, Policy, PrimaryPolicy, RecordKind, Revisi
 ///
 /// # Errors
 /// The cluster's.
-pub async fn revive(cluster: &Cluster) -> Result<bool, Failure> {
-    let Some((policy, expected)) = policy(cluster).await? else {
+pub async fn revive(cluster: &Cluster, kind: Kind) -> Result<bool, Failure> {
+    let Some((policy, expected)) = policy(cluster, kind).await? else {
         // Somebody took the service away: there is nothing to serve.
         return Ok(true);
     };
     if policy.loss == LossPolicy::Available {
-        return setup::served(cluster).await;
+        return setup::served(cluster, kind).await;
     }
-    set(cluster, expected, with_loss(policy, LossPolicy::Available)).await?;
-    let served = setup::served(cluster).await?;
-    if let Some((now, expected)) = self::policy(cluster).await? {
-        set(cluster, expected, with_loss(now, policy.loss)).await?;
+    set(
+        cluster,
+        kind,
+        expected,
+        with_loss(policy, LossPolicy::Available),
+    )
+    .await?;
+    let served = setup::served(cluster, kind).await?;
+    if let Some((now, expected)) = self::policy(cluster, kind).await? {
+        set(cluster, kind, expected, with_loss(now, policy.loss)).await?;
     }
     Ok(served)
 }
@@ -31,18 +37,28 @@ fn with_loss(policy: PrimaryPolicy, loss: LossPolicy) -> PrimaryPolicy {
     PrimaryPolicy { loss, ..policy }
 }
 
-async fn policy(cluster: &Cluster) -> Result<Option<(PrimaryPolicy, Revision)>, Failure> {
-    let state = cluster.state(&[RecordKind::Service], &[service()]).await?;
-    let found = state.services().get(&service());
+async fn policy(
+    cluster: &Cluster,
+    kind: Kind,
+) -> Result<Option<(PrimaryPolicy, Revision)>, Failure> {
+    let state = cluster
+        .state(&[RecordKind::Service], &[kind.service()])
+        .await?;
+    let found = state.services().get(&kind.service());
     Ok(found.and_then(|found| match found.policy {
         Policy::Primary(policy) => Some((policy, found.modified)),
         Policy::Peers(_) | Policy::Copies(_) => None,
     }))
 }
 
-async fn set(cluster: &Cluster, expected: Revision, policy: PrimaryPolicy) -> Result<(), Failure> {
+async fn set(
+    cluster: &Cluster,
+    kind: Kind,
+    expected: Revision,
+    policy: PrimaryPolicy,
+) -> Result<(), Failure> {
     let command = Command::UpdateService {
-        name: service(),
+        name: kind.service(),
         expected,
         policy: Policy::Primary(policy),
     };

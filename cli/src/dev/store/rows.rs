@@ -1,6 +1,5 @@
 //! The service as the live view shows it: its primary, who follows it, and how the writer fares.
 
-use super::service;
 use crate::{
     dev::{
         event::millis,
@@ -13,7 +12,7 @@ use tenure_core::{Assignment, NodeId, Role, State};
 
 /// The primary's node, and its process.
 pub fn primary(view: &View, state: &State) -> Option<(String, Option<u32>)> {
-    let now = state.assignment(&service())?;
+    let now = state.assignment(&view.kind.service())?;
     let node = shape::node_name(state, now.primary?.node);
     let pid = view.stores.get(node.as_str()).copied();
     Some((node, pid))
@@ -23,7 +22,7 @@ pub fn primary(view: &View, state: &State) -> Option<(String, Option<u32>)> {
 pub fn lines(view: &View, seen: &Seen, now: Duration) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let state = &seen.state;
-    if let Some(assigned) = state.assignment(&service()) {
+    if let Some(assigned) = state.assignment(&view.kind.service()) {
         lines.push(instances(view, state, assigned));
     }
     lines.push(writes(seen, now));
@@ -31,7 +30,7 @@ pub fn lines(view: &View, seen: &Seen, now: Duration) -> Vec<Line> {
 }
 
 fn instances(view: &View, state: &State, now: &Assignment) -> Line {
-    let name = service();
+    let name = view.kind.service();
     let Some((node, pid)) = primary(view, state) else {
         return Line::new(Look::Bad, format!("  {name:<14} no primary"));
     };
@@ -57,8 +56,7 @@ fn instances(view: &View, state: &State, now: &Assignment) -> Line {
 /// What the log says of those that follow.
 fn replicas(state: &State, now: &Assignment) -> String {
     let primary = now.primary.map(|member| member.node);
-    let name = service();
-    let instances = state.instances(&name).map(|it| it.node);
+    let instances = state.instances(&now.service).map(|it| it.node);
     let others: Vec<NodeId> = instances.filter(|node| Some(*node) != primary).collect();
     let named = |wanted: &dyn Fn(NodeId) -> bool| {
         let those = others.iter().filter(|node| wanted(**node));

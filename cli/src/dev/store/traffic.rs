@@ -1,11 +1,7 @@
 //! A small writer of the service: follows its primary, waits until one replica has each write, and looks
 //! after every move whether what was acknowledged is still there.
 
-use super::{
-    SERVICE,
-    line::{Answer, Line},
-    service,
-};
+use super::{Kind, session::Session};
 use crate::dev::view::Seen;
 use std::{
     convert::Infallible,
@@ -19,10 +15,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// The pause between two writes.
 const EVERY: Duration = Duration::from_millis(2);
-/// How long one replica may take to have a write, in milliseconds.
-const REPLICATED_WITHIN_MS: u64 = 100;
-/// How long an answer may take: writes are held back for a moment while a primary is moved.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How soon what failed is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(2);
 /// How soon the cluster is asked again, where it could not be.
@@ -31,9 +23,6 @@ const FOLLOW_AFTER: Duration = Duration::from_millis(500);
 const RATE_OVER: Duration = Duration::from_secs(1);
 /// Moves that are remembered.
 const MOVES_MAX: usize = 16;
-
-/// What holds the number of the last write.
-const KEY: &str = "tenure-dev:writer";
 
 /// A move of the primary, as the writer saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +100,9 @@ fn rate(count: u64, over: Duration) -> u64 {
 }
 
 /// Writes until it is dropped.
-pub async fn run(client: Client, seen: Arc<Mutex<Seen>>, origin: Instant) {
+pub async fn run(client: Client, kind: Kind, seen: Arc<Mutex<Seen>>, origin: Instant) {
     let mut writer = Writer {
+        kind,
         seen,
         origin,
         number: 0,
@@ -120,7 +110,7 @@ pub async fn run(client: Client, seen: Arc<Mutex<Seen>>, origin: Instant) {
         checked: None,
     };
     loop {
-        let why = match client.follow(service()).await {
+        let why = match client.follow(kind.service()).await {
             Ok(follow) => writer.follow(follow).await,
             Err(why) => why,
         };
@@ -130,6 +120,7 @@ pub async fn run(client: Client, seen: Arc<Mutex<Seen>>, origin: Instant) {
 }
 
 struct Writer {
+    kind: Kind,
     seen: Arc<Mutex<Seen>>,
     origin: Instant,
     /// The last write, and the last one that was acknowledged.
@@ -166,57 +157,37 @@ impl Writer {
     }
 
     async fn write_to(&mut self, primary: &Primary) -> io::Result<Infallible> {
-        let mut line = Line::connect(primary.endpoint.as_str()).await?;
-        self.check(&mut line, primary).await?;
+        let mut session = Session::connect(self.kind, &primary.endpoint).await?;
+        self.check(&mut session, primary).await?;
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             self.number += 1;
-            let write = format!("SET {KEY} {}", self.number);
-            let wait = format!("WAIT 1 {REPLICATED_WITHIN_MS}");
-            line.send(&[&write, &wait]).await?;
-            let written = line.answer(ANSWER_WITHIN).await?;
-            let replicated = line.answer(ANSWER_WITHIN).await?;
-            match (written, replicated) {
-                (Answer::Done(_), Answer::Number(1..)) => {
+            match session.write(self.number).await? {
+                None => {
                     let found = std::mem::replace(&mut self.acknowledged, self.number);
                     let now = self.origin.elapsed();
                     self.note(|traffic| traffic.acknowledge(now, primary, found));
                 }
-                (Answer::Done(_), Answer::Number(_)) => self.note(|traffic| {
-                    let why = format!("no replica had a write within {REPLICATED_WITHIN_MS} ms");
-                    traffic.trouble = Some(why);
-                }),
-                (Answer::Refused(why), _) | (_, Answer::Refused(why)) => {
-                    return Err(io::Error::other(why));
-                }
-                (written, replicated) => {
-                    let why = format!("no answers to a write: {written:?}, {replicated:?}");
-                    return Err(io::Error::other(why));
-                }
+                Some(why) => self.note(|traffic| traffic.trouble = Some(why)),
             }
         }
     }
 
     /// Looks for the last acknowledged write before anything is written to another primary. Each write
     /// takes the place of the one before, so the last one stands for all.
-    async fn check(&mut self, line: &mut Line, primary: &Primary) -> io::Result<()> {
+    async fn check(&mut self, session: &mut Session, primary: &Primary) -> io::Result<()> {
         if self.checked == Some(primary.epoch) {
             return Ok(());
         }
-        let found = match line.ask(&format!("GET {KEY}"), ANSWER_WITHIN).await? {
-            Answer::Value(value) => value.and_then(|value| value.parse().ok()).unwrap_or(0),
-            other @ (Answer::Done(_) | Answer::Refused(_) | Answer::Number(_)) => {
-                return Err(io::Error::other(format!("no value: {other:?}")));
-            }
-        };
+        let found = session.last().await?;
         let wanted = self.acknowledged;
         if found < wanted {
-            let (node, epoch) = (primary.member.node, primary.epoch);
+            let (node, epoch, name) = (primary.member.node, primary.epoch, self.kind.name());
             self.note(|traffic| {
                 traffic.lost = Some(format!(
-                    "write {wanted} to {SERVICE} was acknowledged, and {found} is the last one on node \
+                    "write {wanted} to {name} was acknowledged, and {found} is the last one on node \
                      {node}, epoch {epoch}"
                 ));
             });

@@ -52,7 +52,8 @@ pub async fn serve(args: StoreArgs) -> Result<Exit, Failure> {
 /// As an agent's.
 pub async fn agent(args: NodeArgs) -> Result<Exit, Failure> {
     let driver = BuiltIn::new(args.store, args.folder);
-    let brought =
-        |launch: tenure_agent::Launch| launch.with_driver(super::service(), Box::new(driver));
+    let brought = |launch: tenure_agent::Launch| {
+        launch.with_driver(super::Kind::BuiltIn.service(), Box::new(driver))
+    };
     commands::run_agent(args.agent, brought).await
 }

@@ -1,0 +1,23 @@
+//! Real `mariadbd` processes under agents and servers of this build: what befalls a primary and its replicas, what is
+//! decided about it and why, and that nothing that was committed is lost. `TENURE_MYSQL_ROUNDS` repeats what is in turns.
+
+#[path = "mysql/full.rs"]
+mod full;
+#[path = "mysql/kills.rs"]
+mod kills;
+#[path = "mysql/load.rs"]
+mod load;
+#[path = "mysql/looks.rs"]
+mod looks;
+#[path = "mysql/replicas.rs"]
+mod replicas;
+#[path = "mysql/returns.rs"]
+mod returns;
+#[path = "mysql/sessions.rs"]
+mod sessions;
+#[path = "mysql/setup.rs"]
+mod setup;
+#[path = "mysql/site.rs"]
+mod site;
+#[path = "mysql/switching.rs"]
+mod switching;
