@@ -486,7 +486,12 @@ impl World {
         };
         let takers = ledger.stores().filter(|store| store.takes_copies()).count();
         ledger.all_stored().all(|item| {
-            let wanted = usize::from(item.wanted).min(takers);
+            let wanted = if item.follows {
+                usize::try_from(ledger.policy().copies).expect("it is small")
+            } else {
+                item.wanted.into()
+            };
+            let wanted = wanted.min(takers);
             let fresh = |(_, state): &&(NodeId, CopyState)| *state == CopyState::InSync;
             let fresh = item.copies.iter().filter(fresh).count();
             match item.stage {
