@@ -110,9 +110,13 @@ impl Leading {
         }
         let patience = look.automation().stuck_after;
         if sign.stalled >= patience && self.replicas_stand_still(look, view) {
+            let remark = match sign.report.note.as_str() {
+                "" => String::new(),
+                remark => format!(" ({remark})"),
+            };
             let sentence = format!(
-                "{name} answers, but a write has made no progress for {} ({})",
-                sign.stalled, sign.report.note
+                "{name} answers, but a write has made no progress for {}{remark}",
+                sign.stalled
             );
             return Verdict::Failed(Failed {
                 cause: Cause::Stuck,

@@ -6,4 +6,5 @@ mod faults;
 mod machines;
 mod scenarios;
 mod store;
+mod transcripts;
 mod world;

@@ -50,6 +50,7 @@ impl World {
 
     /// Promise 1, once a member was told something: nobody believes beside it that it may take writes.
     pub(super) fn check_believers(&mut self, node: u64) {
+        self.tell_permitted();
         if self.checks.clocks_broken {
             return;
         }

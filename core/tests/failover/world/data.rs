@@ -18,6 +18,7 @@ impl World {
             }
         }
         self.items_go_on();
+        self.tell_permitted();
         self.later(super::DATA, Event::Data);
     }
 

@@ -231,6 +231,7 @@ impl World {
             | Action::Permit { .. }
             | Action::Measure => self.store_at(node, service).act(now, what, next),
         };
+        self.tell_act(node, what, answered.as_ref());
         if matches!(what, Action::Promote { .. }) && matches!(answered, Some(Ok(_))) {
             self.check_promoted(node, service);
         }

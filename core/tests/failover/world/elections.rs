@@ -160,6 +160,7 @@ impl World {
         (it.leads, it.settled) = (Some(term), false);
         self.decide_leftovers();
         self.note(&format!("s{server} is elected in term {term}"));
+        self.tell(&format!("s{server}"), &format!("is elected in term {term}"));
         let wait = Millis(1 + self.dice.below(30));
         self.later(wait, Event::Settled { server, term });
     }

@@ -152,6 +152,7 @@ impl World {
             self.count("rejected");
         }
         self.note_entry(&envelope.command, &applied.outcome);
+        self.tell_entry(&envelope.command, &applied.outcome);
         self.tell_watchers(&applied.events);
         if let Some(leader) = self.leader().filter(|leader| self.server(*leader).settled) {
             self.tell_server(leader, Input::Applied);

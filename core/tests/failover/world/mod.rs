@@ -13,6 +13,7 @@ mod nodes;
 mod queue;
 mod servers;
 mod setup;
+mod told;
 mod watching;
 
 pub use network::{Place, Weather};
@@ -32,6 +33,7 @@ use tenure_core::{
     agent::Input,
     controller::{Hold, Moved},
 };
+use told::Told;
 use watching::Watching;
 
 /// How often leaders look at their clocks.
@@ -75,6 +77,8 @@ pub struct World {
     queue: Queue,
     log: Log,
     pub checks: Checks,
+    /// What a transcript has of it.
+    pub told: Told,
     /// Items of a service that stores copies of them.
     pub items: Items,
     session: u64,
@@ -109,6 +113,7 @@ impl World {
             log: Log::default(),
             checks: Checks::default(),
             items: Items::default(),
+            told: Told::default(),
             session: 0,
             ask: 0,
             next_write: 1,

@@ -236,6 +236,7 @@ impl World {
             } => {
                 self.node_mut(id).asked += 1;
                 self.count("pledge asked for");
+                self.tell(&format!("n{id}"), "asks the others for pledges");
                 let event = Event::PledgeAsk {
                     from: id,
                     to: node.0,

@@ -135,6 +135,7 @@ impl World {
                         self.count(&format!("held: {code}"));
                     }
                     self.note(&format!("s{id}: {text}"));
+                    self.tell(&format!("s{id}"), &text);
                 }
             }
         }
