@@ -4,6 +4,7 @@
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[expect(clippy::print_stdout, reason = "what the runs say of themselves")]
 fn simulate(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_tenure-system");
     let output = Command::new(program).args(arguments).output();
