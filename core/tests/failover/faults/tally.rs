@@ -40,6 +40,7 @@ pub const SOMETIMES: &[&str] = &[
     "clock jumped",
     "lease changed",
     "moved off a cut that stays",
+    "named before agents had spoken",
 ];
 
 #[derive(Default)]
