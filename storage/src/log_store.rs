@@ -229,7 +229,8 @@ impl Drop for LogStore {
         self.queue = None;
         match self.writer.take() {
             Some(Hand::Thread(thread)) => {
-                if thread.join().is_err() {
+                let ended = thread.join();
+                if ended.is_err() {
                     tracing::error!("the log's writer panicked");
                 }
             }

@@ -42,9 +42,11 @@ impl Coverage {
         tools::ensure(Need::Coverage)?;
         is_of_the_compiler()?;
         let folder = tempfile::tempdir().map_err(|error| failure(error.to_string()))?;
-        let programs = programs(&test().arg("--no-run").said("build")?);
-        let raw = folder.path().join("%m-%p.profraw");
-        let run = test().env("LLVM_PROFILE_FILE", raw.display().to_string());
+        let raw = folder.path().join("%m-%p.profraw").display().to_string();
+        // What runs while it is built counts too, and would leave its figures in the root.
+        let counting = test().env("LLVM_PROFILE_FILE", raw);
+        let programs = programs(&counting.clone().arg("--no-run").said("build")?);
+        let run = counting;
         timed("tests", || run.stage("tests"))?;
         let files = counted(&lcov(folder.path(), &programs)?);
         self.print(&files);

@@ -73,10 +73,12 @@ pub fn draw(chance: &mut Chance, hosts: usize, over: Duration) -> Vec<Fault> {
     let mut at = millis(chance, 1, 3_000);
     while at < over {
         let what = what(chance, hosts);
-        let lasts = match what {
-            What::HandOver | What::Checkpoint => Duration::ZERO,
-            _ if chance.one_in(8) => millis(chance, 4_000, 15_000),
-            _ => millis(chance, 50, 3_000),
+        let lasts = if matches!(what, What::HandOver | What::Checkpoint) {
+            Duration::ZERO
+        } else if chance.one_in(8) {
+            millis(chance, 4_000, 15_000)
+        } else {
+            millis(chance, 50, 3_000)
         };
         faults.push(Fault { at, lasts, what });
         at += millis(chance, shortest, longest);

@@ -29,7 +29,7 @@ use inflict::GoingOn;
 /// The hosts beside servers and nodes.
 const CLIENTS: [&str; 3] = ["c1", "c2", "library"];
 /// Between two moments of the stores.
-const DATA: u64 = 5;
+const DATA: u128 = 5;
 /// Within this the cluster has to form and take its first writes, while nothing is wrong.
 const FORM_WITHIN: Duration = Duration::from_secs(30);
 /// Within this everything has to be whole again when nothing is wrong any more.
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
             sim,
             place,
             links: Links::new(hosts(), latency),
-            probes: vec![Probe::default(); 0],
+            probes: Vec::new(),
             elections: Elections::default(),
             shared: Arc::default(),
             told: Arc::default(),
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
         }
         self.elections.look(&self.probes)?;
         let mut stores = nodes::lock(&self.stores);
-        if self.sim.elapsed().as_millis() as u64 % DATA == 0 {
+        if self.sim.elapsed().as_millis().is_multiple_of(DATA) {
             stores.data();
         }
         let broken = stores.broken.clone();

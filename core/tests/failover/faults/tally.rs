@@ -48,6 +48,7 @@ pub const SOMETIMES: &[&str] = &[
     "write refused: TooFewCopies",
     "write refused: Changed",
     "moved off a cut that stays",
+    "named before agents had spoken",
 ];
 
 #[derive(Default)]

@@ -2,18 +2,28 @@
 
 use super::setting::heals_within;
 use crate::failover::world::{Place, Weather, World};
-use tenure_core::{LossPolicy, Millis};
+use tenure_core::{LossPolicy, Millis, Outcome};
 
-/// An operator names primaries by hand while the agents take up what they were told first: before any of them has
-/// said what it is, the log does not refuse it.
+/// An operator names another primary by hand while the agents take up what they were told first, most often because
+/// the first is out of reach: before any of them has said what it is, the log does not refuse it.
 pub fn named_as_it_begins(world: &mut World) {
     world.checks.forgiven = true;
-    for _ in 0..2 {
-        let wait = world.dice.below(40);
-        world.run(Millis(1 + wait));
-        let node = 1 + world.dice.below(world.nodes.len() as u64);
-        let _ = world.set_primary(node, true);
+    let first = world.primary();
+    if first == 0 {
+        return;
     }
+    world.comes(Millis(500), |world| world.believes(first, 0).is_some());
+    let wait = world.dice.below(4);
+    world.run(Millis(wait));
+    if world.dice.percent(70) {
+        world.cut_from_servers(first);
+    }
+    let node = 1 + world.dice.below(world.nodes.len() as u64);
+    if matches!(world.set_primary(node, true), Outcome::Done(_)) {
+        world.count("named before agents had spoken");
+    }
+    world.run(world.longest_lease);
+    world.mend();
 }
 
 /// A replica's agent ends, and its store goes on. As soon as it does not count any more the primary is cut off from
