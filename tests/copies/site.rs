@@ -203,7 +203,11 @@ impl Site {
             if lacking == 0 && running == 0 && status.rebalance.is_none() {
                 Ok(status)
             } else {
-                Err(format!("{summary:?}, {repair:?}, {:?}", status.rebalance))
+                let (server, leader) = (status.header.server, self.client.leader());
+                Err(format!(
+                    "{summary:?}, {repair:?}, {:?}, told by server {server}, while {leader:?} leads",
+                    status.rebalance
+                ))
             }
         })
         .await
