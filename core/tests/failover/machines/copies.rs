@@ -17,10 +17,7 @@ fn holders_are_lost_together_and_only_by_a_leader_that_hears() {
     bench.proposed.clear();
     bench.pass(15_000, &[1, 2, 3]);
     assert_eq!(bench.lost(), [4, 5]);
-    let losing = bench.proposed.iter().filter(|command| match command {
-        Command::Batch(commands) => commands.iter().any(Command::may_lose_copies),
-        _ => false,
-    });
+    let losing = bench.proposed.iter().filter(|it| it.may_lose_copies());
     assert_eq!(losing.count(), 1, "{:?}", bench.proposed);
     bench.pass(2_000, &[1, 2, 3, 4, 5]);
     assert_eq!(bench.lost(), [0; 0]);
@@ -119,15 +116,17 @@ fn another_leader_orders_the_same_and_a_pause_ends_all_orders() {
     let progress = bench
         .controller
         .copies_progress(bench.now, &bench.state, &service());
-    assert!(progress.unwrap().repair.paused);
+    assert!(progress.expect("it is there").repair.paused);
 }
 
 #[test]
 fn a_copy_that_was_let_go_is_ordered_to_be_deleted_until_its_node_says_so() {
     let mut bench = Bench::new(3, 0);
     bench.pass(2_000, &[1, 2, 3, 4, 5]);
-    let located = bench.state.ledger(&service()).unwrap();
-    let known = located.item(located.find(&item(0)).unwrap()).unwrap();
+    let located = bench.state.ledger(&service()).expect("it is there");
+    let known = located
+        .item(located.find(&item(0)).expect("it is there"))
+        .expect("it is there");
     let removing = tenure_core::copies::Removing {
         item: item(0),
         version: 1,
@@ -138,8 +137,8 @@ fn a_copy_that_was_let_go_is_ordered_to_be_deleted_until_its_node_says_so() {
         let orders = bench.beat(node.0, Presence::Running, Vec::new());
         assert_eq!(orders.len(), 1);
         assert_eq!((orders[0].kind, orders[0].version), (OrderKind::Drop, 1));
-        let state = bench.state.ledger(&service()).unwrap();
-        let stored = state.stored(&item(0)).unwrap();
+        let state = bench.state.ledger(&service()).expect("it is there");
+        let stored = state.stored(&item(0)).expect("it is there");
         assert!(stored.copies.contains(&(*node, CopyState::Dropping)));
         bench.beat(
             node.0,
@@ -148,7 +147,7 @@ fn a_copy_that_was_let_go_is_ordered_to_be_deleted_until_its_node_says_so() {
         );
         bench.pass(100, &[]);
     }
-    let ledger = bench.state.ledger(&service()).unwrap();
+    let ledger = bench.state.ledger(&service()).expect("it is there");
     assert_eq!(ledger.stored(&item(0)), None, "it is forgotten");
     assert_eq!(
         bench.beat(known.copies[0].0.0, Presence::Running, Vec::new()),

@@ -15,11 +15,11 @@ use tenure_core::{
 const NODES: u64 = 5;
 
 pub fn service() -> ServiceName {
-    ServiceName::new("git").unwrap()
+    ServiceName::new("git").expect("it is there")
 }
 
 pub fn item(of: u64) -> ItemName {
-    ItemName::new(&format!("repo/{of}")).unwrap()
+    ItemName::new(&format!("repo/{of}")).expect("it is there")
 }
 
 pub fn sum(version: u64) -> Option<tenure_core::copies::Checksum> {
@@ -69,7 +69,7 @@ impl Bench {
             bench.node(node);
         }
         let names: Vec<(ItemName, u8)> = (0..items).map(|of| (item(of), 0)).collect();
-        let ledger = bench.state.ledger(&service()).unwrap();
+        let ledger = bench.state.ledger(&service()).expect("it is there");
         let places = ledger.propose_many(&names, &BTreeSet::new());
         let both = || {
             names
@@ -99,7 +99,7 @@ impl Bench {
     pub fn node(&mut self, node: u64) {
         let named = NodeRef::Id(NodeId(node));
         self.commit(Command::AddNode {
-            name: NodeName::new(&format!("n{node}")).unwrap(),
+            name: NodeName::new(&format!("n{node}")).expect("it is there"),
             zone: None,
             labels: Attributes::default(),
             weight: 100,
@@ -111,7 +111,7 @@ impl Bench {
         self.commit(Command::AddInstance {
             service: service(),
             node: named,
-            endpoint: Endpoint::new(&format!("n{node}:1")).unwrap(),
+            endpoint: Endpoint::new(&format!("n{node}:1")).expect("it is there"),
             preference: 100,
         });
     }
@@ -241,13 +241,13 @@ impl Bench {
     }
 
     pub fn lost(&self) -> Vec<u64> {
-        let stores = self.state.ledger(&service()).unwrap().stores();
+        let stores = self.state.ledger(&service()).expect("it is there").stores();
         let lost = stores.filter(|store| store.is_lost());
         lost.map(|store| store.node().0).collect()
     }
 
     pub fn lacking(&self) -> u64 {
-        let ledger = self.state.ledger(&service()).unwrap();
+        let ledger = self.state.ledger(&service()).expect("it is there");
         ledger.summary().under_replicated
     }
 }
