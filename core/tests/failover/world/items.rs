@@ -488,7 +488,13 @@ impl World {
         };
         let takers = ledger.stores().filter(|store| store.takes_copies()).count();
         ledger.all_stored().all(|item| {
-            let wanted = usize::from(item.wanted).min(takers);
+            let policy = usize::try_from(ledger.policy().copies).expect("at most 16");
+            let wanted = if item.follows {
+                policy
+            } else {
+                item.wanted.into()
+            };
+            let wanted = wanted.min(takers);
             let fresh = |(_, state): &&(NodeId, CopyState)| *state == CopyState::InSync;
             let fresh = item.copies.iter().filter(fresh).count();
             match item.stage {
