@@ -47,13 +47,6 @@ async fn judge(site: Site, traffic: Traffic) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_written_is_on_three_nodes() {
-    let (site, traffic) = set_up(&FIVE).await;
-    traffic.goes_on(MORE).await;
-    judge(site, traffic).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_lost_for_good_is_replaced() {
     let (mut site, traffic) = set_up(&FIVE).await;
     site.kill_store(4);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tenure_client::pledge::{self, Questions};
 use tenure_client::{Client, Options, OrderBook, Sessions};
-use tenure_core::agent::{Agent, Kept, Start};
+use tenure_core::agent::{Agent, Input, Kept, Start};
 use tenure_core::{Automation, Endpoint, Incarnation, Member, Millis, ServiceName};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::copies::{Books, Custody};
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::instance::{Instance, Slot};
+use crate::instance::{Instance, Slot, Told};
 use crate::join::{self, Membership};
 use crate::launch::Addresses;
 use crate::register::{Registrar, Troubles};
@@ -140,24 +140,12 @@ impl Equipment {
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let (set_pace, paced) = watch::channel(pace(heartbeat));
         let (answer, answers) = mpsc::channel(ANSWERS_MAX);
-        let (mut slots, mut books) = (BTreeMap::new(), Books::new());
-        for (name, mut driver) in self.drivers {
-            if let Some(custodian) = driver.custodian() {
-                let book = Arc::new(OrderBook::new(0));
-                books.insert(name.clone(), book.clone());
-                let custody = Custody {
-                    service: name.clone(),
-                    custodian,
-                    book,
-                    tell: answer.clone(),
-                };
-                tasks.spawn(custody.run());
-            }
-            let slot = Arc::new(Slot::default());
-            slots.insert(name.clone(), slot.clone());
-            let instance = Instance::new(name, driver, slot, tell.clone(), paced.clone());
-            tasks.spawn(instance.run());
-        }
+        let ways = Ways {
+            tell,
+            paced: paced.clone(),
+            answer: answer.clone(),
+        };
+        let (slots, books) = ways.take_up(self.drivers, &mut tasks);
         let link = Sessions::start(&client, member, session, &self.config.cluster);
         let troubles = Troubles::default();
         let joined = Joined {
@@ -215,6 +203,43 @@ async fn questions(config: &Config) -> Result<Option<Questions>, Error> {
         why: why.to_string(),
     })?;
     Ok(Some(questions))
+}
+
+/// Where the tasks of the instances say what they see.
+struct Ways {
+    tell: mpsc::Sender<Told>,
+    paced: watch::Receiver<Millis>,
+    answer: mpsc::Sender<Input>,
+}
+
+impl Ways {
+    /// Has each driver looked after by tasks of its own.
+    fn take_up(
+        self,
+        drivers: BTreeMap<ServiceName, Box<dyn Driver>>,
+        tasks: &mut JoinSet<()>,
+    ) -> (BTreeMap<ServiceName, Arc<Slot>>, Books) {
+        let (mut slots, mut books) = (BTreeMap::new(), Books::new());
+        for (name, mut driver) in drivers {
+            if let Some(custodian) = driver.custodian() {
+                let book = Arc::new(OrderBook::new(0));
+                books.insert(name.clone(), book.clone());
+                let custody = Custody {
+                    service: name.clone(),
+                    custodian,
+                    book,
+                    tell: self.answer.clone(),
+                };
+                tasks.spawn(custody.run());
+            }
+            let slot = Arc::new(Slot::default());
+            slots.insert(name.clone(), slot.clone());
+            let (tell, paced) = (self.tell.clone(), self.paced.clone());
+            let instance = Instance::new(name, driver, slot, tell, paced);
+            tasks.spawn(instance.run());
+        }
+        (slots, books)
+    }
 }
 
 /// Where other agents reach this one.

@@ -2,6 +2,8 @@
 
 #[path = "store/checkpoints.rs"]
 mod checkpoints;
+#[path = "store/copies.rs"]
+mod copies;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "store/failover.rs"]

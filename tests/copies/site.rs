@@ -15,7 +15,10 @@ use tenure_tests::process::{Process, ProcessError};
 use tokio::task::JoinHandle;
 
 /// How long everything may take to be in order again, on a machine that is busy.
-pub const WHOLE_WITHIN: Duration = Duration::from_secs(120);
+fn whole_within() -> Duration {
+    let items = u32::try_from(super::items()).expect("not that many");
+    Duration::from_secs(120) + items * Duration::from_millis(100)
+}
 
 /// How long a lost node is waited for.
 const GRACE: Millis = Millis(500);
@@ -203,14 +206,18 @@ impl Site {
             if lacking == 0 && running == 0 && status.rebalance.is_none() {
                 Ok(status)
             } else {
-                Err(format!("{summary:?}, {repair:?}, {:?}", status.rebalance))
+                let (server, leader) = (status.header.server, self.client.leader());
+                Err(format!(
+                    "{summary:?}, {repair:?}, {:?}, told by server {server}, while {leader:?} leads",
+                    status.rebalance
+                ))
             }
         })
         .await
     }
 
     pub async fn wait<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
-        match until(what, WHOLE_WITHIN, look).await {
+        match until(what, whole_within(), look).await {
             Ok(found) => found,
             Err(why) => panic!("{why}\n{}", self.story()),
         }
@@ -236,7 +243,8 @@ impl Site {
         let program = binary::tenure().expect("it is built");
         let servers = self.cluster.endpoints().join(",");
         let mut command = tokio::process::Command::new(program);
-        command.args(["--server", &servers, "--deadline", "90s"]);
+        let deadline = format!("{}s", whole_within().as_secs());
+        command.args(["--server", &servers, "--deadline", &deadline]);
         command.args(args).kill_on_drop(true);
         tokio::spawn(async move { command.output().await.expect("it can be started") })
     }

@@ -140,38 +140,44 @@ impl Copies {
             Consistency::Local { .. } => 0,
         };
         loop {
-            let status = self.status_at_any(consistency).await?;
+            let (server, status) = self.status_at_any(consistency).await?;
             if status.repair.is_some() || others == 0 {
                 return Ok(status);
             }
             // Any server answers, and the leader alone knows what is under way: this one does not lead.
             others = others.saturating_sub(1);
-            if let Some(server) = servers.by_id(status.header.server) {
-                servers.not_leader(&server);
-            }
+            servers.not_leader(&server);
         }
     }
 
-    async fn status_at_any(&self, consistency: Consistency) -> Result<CopiesStatus, Error> {
+    async fn status_at_any(
+        &self,
+        consistency: Consistency,
+    ) -> Result<(Arc<Server>, CopiesStatus), Error> {
         let request = v1::CopiesStatusRequest {
             service: self.name(),
             consistency: consistency.to_wire(),
         };
         let send = |server: Arc<Server>| {
             let request = request.clone();
-            async move { server.copies().status(request).await }
+            async move {
+                let answer = server.copies().status(request).await;
+                answer.map(|answer| (server, answer))
+            }
         };
         let plan = read_plan(&self.shared, consistency);
         let answer = call::call(&self.shared, &plan, send).await;
-        let wire = answer.map_err(|failure| failure.error)?.into_inner();
-        Ok(CopiesStatus {
+        let (server, answer) = answer.map_err(|failure| failure.error)?;
+        let wire = answer.into_inner();
+        let status = CopiesStatus {
             header: Header::from_wire(wire.header)?,
             summary: summary(&wire),
             stores: wire.stores.into_iter().map(store).collect(),
             repair: wire.repair.map(repair),
             rebalance: wire.rebalance.map(rebalance),
             verify: wire.verify.map(verify),
-        })
+        };
+        Ok((server, status))
     }
 }
 

@@ -369,8 +369,7 @@ pub fn records() -> Vec<Record> {
         })),
         Record::Client(Arc::new(client())),
     ];
-    all.extend(failover::records());
-    all.extend(crate::copies::records());
+    all.extend([failover::records(), crate::copies::records()].concat());
     all
 }
 

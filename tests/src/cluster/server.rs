@@ -21,10 +21,11 @@ pub enum Doing {
 
 /// Openraft's words for calls that come in, or are under way, while it is being stopped. It logs them as errors and
 /// they are none.
-const WHILE_STOPPING: [&str; 3] = [
+const WHILE_STOPPING: [&str; 4] = [
     "raft stopped",
     "rx recv error: channel closed",
     "failed to receive from RaftCore: None",
+    "to-Raft tx send error",
 ];
 
 /// One server.

@@ -196,6 +196,7 @@ impl Leading {
                 for node in nodes {
                     tending.turning.remove(&node);
                 }
+                tending.due = Moment(0);
             }
             Asked::Results(keys) => {
                 let answers = match outcome {

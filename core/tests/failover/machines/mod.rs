@@ -1,7 +1,9 @@
 //! Each half of the protocol by itself, message by message.
 
 mod controller;
+mod copies;
 mod grants;
+mod holders;
 mod leader;
 mod lives;
 mod member;
