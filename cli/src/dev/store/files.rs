@@ -214,6 +214,15 @@ mod tests {
             let config = config.unwrap_or_else(|why| panic!("{why}\n{text}"));
             assert_eq!(config.node().as_str(), "db-1");
         }
+        let place = tempfile::tempdir().unwrap();
+        let mysql = Site {
+            folder: place.path().to_owned(),
+            ..site
+        };
+        mysql.write_password().unwrap();
+        let text = mysql.agent(&Store::Mysql(mysql::Mysql::of("/usr/sbin/mariadbd")));
+        let config = tenure_agent::Config::parse(Path::new("agent.toml"), &text);
+        config.unwrap_or_else(|why| panic!("{why}\n{text}"));
         let conf = site.redis();
         assert!(conf.contains(r#"dir "/a \"folder\"/db-1""#), "{conf}");
     }
