@@ -69,6 +69,21 @@ impl Mysql {
         Ok((rejoin, said))
     }
 
+    /// It has nothing of its own, and its primary has not any more what it lacks.
+    pub(super) async fn copied_since_purged(
+        &mut self,
+        dialect: Dialect,
+        primary: &Endpoint,
+    ) -> Result<(), DriverError> {
+        let why = "the primary's binary logs do not reach back to what it lacks";
+        if self.settings.on_diverged == OnDiverged::Hold {
+            return Err(DriverError::Held(format!(
+                "{why}, and on_diverged is \"hold\": copy all data from {primary}"
+            )));
+        }
+        self.copied_anew(dialect, primary, why).await
+    }
+
     /// Saves what is beyond the fork, or only counts it.
     async fn tail(
         &mut self,
