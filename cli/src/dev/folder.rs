@@ -3,7 +3,7 @@
 
 use super::{
     ports::{self, NodePorts, Ports},
-    store::{self, Kind, NODES, Site, Store, Wanted, make_data},
+    store::{self, FirstData, Kind, NODES, Site, Store, Wanted},
 };
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,11 @@ impl Folder {
         (servers, nodes, store): (Vec<Ports>, Vec<NodePorts>, Store),
         temporary: Option<TempDir>,
     ) -> Result<Self, Failure> {
+        // First of all: where this fails nothing is left in the folder.
+        let data = match &store {
+            Store::Mysql(programs) => Some(FirstData::make(programs)?),
+            Store::Redis(_) | Store::BuiltIn => None,
+        };
         let mark = Mark {
             version: VERSION,
             store: store.kind(),
@@ -109,8 +114,10 @@ impl Folder {
             temporary,
         };
         folder.configure()?;
-        if let Store::Mysql(programs) = &folder.store {
-            make_data(programs, &NODES.map(|node| folder.node(node)))?;
+        if let Some(data) = data {
+            NODES
+                .iter()
+                .try_for_each(|node| data.copy_to(&folder.node(node)))?;
         }
         write(
             &folder.topology(),

@@ -1,7 +1,7 @@
 //! Following a primary: comparing histories first, saving what nobody else has, then attaching.
 //!
-//! What was received from the earlier primary is applied before anything else is followed: a replica has
-//! acknowledged it, and the server throws away what lies in its relay log when it is told to follow another.
+//! What was received from the earlier primary is applied before anybody else is followed, or is known to be
+//! at the new one: a replica has acknowledged it, and the server throws away what lies in its relay log.
 
 use tenure_core::agent::Feat;
 use tenure_core::{Endpoint, Epoch, Note, Rejoin};
@@ -18,6 +18,8 @@ use super::{DriverError, Given, Mysql, Trouble};
 
 /// How often is looked whether the link is up.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(2);
+/// For how long what was received is applied before it is had from the new primary instead.
+const APPLY_PATIENCE: std::time::Duration = std::time::Duration::from_millis(50);
 /// How long one call waits for a copy of the data that is being made.
 const COPY_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 /// After how long an attempt that failed is made again. The server itself would wait for a second.
@@ -71,9 +73,9 @@ impl Mysql {
             return Ok(Feat::Follows(None));
         }
         let given = self.given;
-        let own = self.received_is_applied(dialect, own).await?;
         let was_primary = given.is_some_and(Given::is_primary);
         let theirs = self.ask_primary(dialect, &primary).await?;
+        let own = self.received_is_safe(dialect, own, &theirs).await?;
         let (rejoin, tail) = self
             .made_to_fit(dialect, own, epoch, &primary, &theirs)
             .await?;
@@ -113,6 +115,9 @@ impl Mysql {
         let Some(replica) = &own.replica else {
             return Ok(());
         };
+        if lacks_what_is_purged(&replica.receive_error) && !replica.receives() {
+            return self.copied_since_purged(dialect, primary).await;
+        }
         if !replica.applies && replica.receiving == "No" {
             // With both halves at rest the server throws away what it has received.
             self.is_another_store();
@@ -145,21 +150,29 @@ impl Mysql {
         });
     }
 
-    /// Nothing that was acknowledged is thrown away with the relay log. What can never be applied is: then
-    /// it is another store from here on, which has not all that it ever acknowledged.
-    async fn received_is_applied(
+    /// What was received lies in the relay log, which is thrown away when another primary is followed. It is
+    /// applied first where that takes but a moment, since nobody acknowledges meanwhile; otherwise the
+    /// new primary has to have all of it, and this is another store from here on, which has not all that it
+    /// ever acknowledged before it has received it once more. So it is where it can never be applied.
+    async fn received_is_safe(
         &mut self,
         dialect: Dialect,
         own: Replication,
+        theirs: &Theirs,
     ) -> Result<Replication, DriverError> {
         if own.unapplied().is_none() {
             return Ok(own);
         }
         self.receives_no_more(dialect).await?;
-        let applied = self
-            .all_applied(dialect, own, self.settings.apply_within)
-            .await;
-        match applied {
+        match self.all_applied(dialect, own, APPLY_PATIENCE).await {
+            Err(error @ DriverError::UnderWay { .. }) => {
+                let own = self.replication(dialect).await?;
+                if !theirs.holding.gtids.has_all_of(&own.all()) {
+                    return Err(error);
+                }
+                self.is_another_store();
+                Ok(own)
+            }
             Err(DriverError::Refused { .. }) => {
                 self.is_another_store();
                 self.replication(dialect).await
@@ -348,5 +361,28 @@ impl Mysql {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+/// Whether the primary does not have any more what a replica lacks, as both dialects word it.
+fn lacks_what_is_purged(error: &str) -> bool {
+    error.contains("purged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_logs_that_are_gone_have_all_data_copied() {
+        let gone = [
+            "Got fatal error 1236 from master when reading data from binary log: 'Could not find GTID state \
+             requested by slave in any binlog files. Probably the slave state is too old and required \
+             binlog files have been purged.'",
+            "Got fatal error 1236 from source: 'Cannot replicate because the source purged required binary \
+             logs.'",
+        ];
+        assert!(gone.into_iter().all(lacks_what_is_purged));
+        assert!(!lacks_what_is_purged("error reconnecting to master") && !lacks_what_is_purged(""));
     }
 }

@@ -21,6 +21,7 @@
 //!   lost what it had received.
 
 mod acting;
+mod copy;
 mod dialect;
 mod events;
 mod exit;
@@ -42,6 +43,7 @@ mod saving;
 mod settings;
 mod setup;
 mod status;
+mod swap;
 mod tail;
 
 use std::collections::BTreeSet;

@@ -14,6 +14,8 @@ use super::settings::OnDiverged;
 use super::tail::{Tail, Wanted};
 use super::{DriverError, Given, Mysql};
 
+/// Where the tools that copy data say how far the copy goes.
+const COPY_SAYS: [&str; 2] = ["mariadb_backup_binlog_info", "xtrabackup_binlog_info"];
 /// For how long one call waits for a tail to be saved.
 const SAVE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -67,6 +69,21 @@ impl Mysql {
         self.verdict = Some((rejoin, said.clone()));
         self.copied_anew(dialect, primary, &said).await?;
         Ok((rejoin, said))
+    }
+
+    /// It has nothing of its own, and its primary has not any more what it lacks.
+    pub(super) async fn copied_since_purged(
+        &mut self,
+        dialect: Dialect,
+        primary: &Endpoint,
+    ) -> Result<(), DriverError> {
+        let why = "the primary's binary logs do not reach back to what it lacks";
+        if self.settings.on_diverged == OnDiverged::Hold {
+            return Err(DriverError::Held(format!(
+                "{why}, and on_diverged is \"hold\": copy all data from {primary}"
+            )));
+        }
+        self.copied_anew(dialect, primary, why).await
     }
 
     /// Saves what is beyond the fork, or only counts it.
@@ -135,9 +152,28 @@ impl Mysql {
                  {forget}; SET GLOBAL gtid_purged = '{fork}'; SET GLOBAL super_read_only = 1"
             ),
         };
-        self.told("to forget the agent's own transactions", &text)
-            .await?;
+        // Cut short after the log was forgotten it is taken up by the next attempt.
+        let mark = self.rewinding();
+        written_down(&mark, &format!("- - {fork}\n"))
+            .map_err(|error| DriverError::file("cannot write", &mark, error))?;
+        let what = "to forget the agent's own transactions";
+        let within = self.settings.apply_within.max(self.settings.answer_within);
+        let asked = self.acting.ask(&self.dial, &text, within).await;
+        asked.map_err(|trouble| trouble.about(&self.dial.endpoint, what))?;
+        self.rewound_for_good();
         Ok(())
+    }
+
+    /// Says up to where the log is being forgotten, while it is.
+    fn rewinding(&self) -> PathBuf {
+        self.settings
+            .save_dir
+            .join(format!("{}.forgets-beyond", self.service))
+    }
+
+    fn rewound_for_good(&self) {
+        // Gone already is what is wanted.
+        let _ = std::fs::remove_file(self.rewinding());
     }
 
     /// A server whose data was copied has an empty log, and says in a file how far the copy goes.
@@ -148,10 +184,12 @@ impl Mysql {
     ) -> Result<Holding, DriverError> {
         let is_copy = holding.gtids.is_empty() && holding.lineage.epoch().is_some();
         if !is_copy || dialect == Dialect::MySql {
+            self.rewound_for_good();
             return Ok(holding);
         }
         let folder = PathBuf::from(&self.last.datadir);
-        let Some(gtids) = copied_up_to(&folder) else {
+        let mark = self.rewinding();
+        let Some(gtids) = stands_in(&mark).or_else(|| copied_up_to(&folder)) else {
             return Err(DriverError::Held(format!(
                 "{} has data and an empty log, so that nobody knows how far it goes: set gtid_binlog_state \
                  to what the copy holds (`RESET MASTER; SET GLOBAL gtid_binlog_state = '...'`)",
@@ -164,6 +202,11 @@ impl Mysql {
              SET GLOBAL gtid_slave_pos = '{gtids}'"
         );
         self.told("to say how far the copy goes", &text).await?;
+        self.rewound_for_good();
+        // It is true once: whoever forgets the log later has to say anew how far the data goes.
+        for name in COPY_SAYS {
+            let _ = std::fs::remove_file(folder.join(name));
+        }
         Ok(Holding {
             written: gtids.to_string(),
             gtids,
@@ -176,21 +219,35 @@ impl Mysql {
         self.verdict.clone()
     }
 
-    /// From here on it is another store: a replica, which has not all that it ever acknowledged.
+    /// From here on it is another store, with nothing that an earlier one was about: a replica, which has not all that it ever acknowledged.
     pub(super) fn is_another_store(&mut self) {
+        self.rewound_for_good();
         self.number = self.number.wrapping_add(1).max(1);
         self.remember(Given::Replica);
     }
 }
 
-/// What the tool that made a copy wrote down of the log's position: the file's last word.
+/// What the tool that made a copy wrote down of the log's position.
 fn copied_up_to(folder: &Path) -> Option<Gtids> {
-    let names = ["mariadb_backup_binlog_info", "xtrabackup_binlog_info"];
-    let text = names
+    COPY_SAYS
         .iter()
-        .find_map(|name| std::fs::read_to_string(folder.join(name)).ok())?;
+        .find_map(|name| stands_in(&folder.join(name)))
+}
+
+/// The GTIDs that are a file's third word.
+fn stands_in(path: &Path) -> Option<Gtids> {
+    let text = std::fs::read_to_string(path).ok()?;
     let gtids = Gtids::read(Dialect::MariaDb, text.split_whitespace().nth(2)?)?;
     (!gtids.is_empty()).then_some(gtids)
+}
+
+/// Durably: the machine may fail right after.
+fn written_down(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = std::fs::File::create(path)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()
 }
 
 /// What is its own alone, by name.

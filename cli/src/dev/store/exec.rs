@@ -5,7 +5,7 @@
 //! leaves behind goes to the nearest process above that takes orphans, which `dev` is. The kernel then
 //! kills the instance when `dev` dies, however that is.
 
-use super::processes::{DEV, PID};
+use super::processes::{DEV, PID, STARTED};
 use crate::exit::{Exit, Failure};
 use clap::Args;
 use rustix::{
@@ -35,6 +35,9 @@ pub struct ExecArgs {
     /// Whether it is to become it now
     #[arg(long)]
     orphan: bool,
+    /// How long it stays away when it ran before, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    again_after_ms: u64,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     program: Vec<OsString>,
@@ -62,6 +65,8 @@ fn leave_behind(args: &ExecArgs) -> Result<Exit, Failure> {
     command
         .args(["dev-part", "exec", "--orphan", "--folder"])
         .arg(&args.folder)
+        .arg("--again-after-ms")
+        .arg(args.again_after_ms.to_string())
         .arg("--")
         .args(&args.program)
         .stdin(Stdio::null())
@@ -88,6 +93,11 @@ fn become_it(args: &ExecArgs) -> Result<Exit, Failure> {
         // An agent that is impatient has started another one before this.
         return Ok(Exit::Ok);
     }
+    let started = args.folder.join(STARTED);
+    if started.exists() {
+        std::thread::sleep(Duration::from_millis(args.again_after_ms));
+    }
+    fs::write(&started, "").map_err(|why| failed("write", &started, &why))?;
     let fresh = args.folder.join("store.pid.new");
     let written = fs::write(&fresh, getpid().to_string())
         .and_then(|()| fs::rename(&fresh, args.folder.join(PID)));

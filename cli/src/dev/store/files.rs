@@ -15,6 +15,10 @@ use std::{
 /// For how long after a failover another one is held: the example's minute would make a second try dull.
 pub const ANTI_FLAP_MS: u32 = 5_000;
 
+/// How long a MariaDB that was killed stays away: what it has committed outlives its process, so one that is back
+/// before anybody has decided goes on as primary, and there is nothing to see.
+const MYSQL_AGAIN_AFTER_MS: u64 = 3_000;
+
 /// All that the files of one node speak of.
 pub struct Site<'a> {
     /// The cluster's name.
@@ -82,13 +86,14 @@ impl Site<'_> {
         line(&"on_stop = \"leave\"");
         match store {
             Store::Redis(program) => {
-                let start = self.start(&[program.as_ref(), self.redis_conf().as_ref()]);
+                let start = self.start(0, &[program.as_ref(), self.redis_conf().as_ref()]);
                 line(&format_args!("driver = \"redis\"\n\n[services.settings]"));
                 line(&format_args!("start = {start}"));
             }
             Store::Mysql(programs) => {
                 let defaults = format!("--defaults-file={}", self.my_cnf().display());
-                let start = self.start(&[programs.server.as_ref(), defaults.as_ref()]);
+                let again = MYSQL_AGAIN_AFTER_MS;
+                let start = self.start(again, &[programs.server.as_ref(), defaults.as_ref()]);
                 let password = self.password().to_string_lossy().into_owned();
                 line(&format_args!("driver = \"mysql\"\n\n[services.settings]"));
                 line(&format_args!("username = \"{}\"", mysql::AGENT));
@@ -101,13 +106,16 @@ impl Site<'_> {
     }
 
     /// How the agent starts an instance: as a process that outlives it, and ends with `dev`.
-    fn start(&self, instance: &[&OsStr]) -> toml::Value {
-        let words: [&OsStr; 6] = [
+    fn start(&self, again_after_ms: u64, instance: &[&OsStr]) -> toml::Value {
+        let again_after_ms = again_after_ms.to_string();
+        let words: [&OsStr; 8] = [
             self.program.as_ref(),
             "dev-part".as_ref(),
             "exec".as_ref(),
             "--folder".as_ref(),
             self.folder.as_ref(),
+            "--again-after-ms".as_ref(),
+            again_after_ms.as_ref(),
             "--".as_ref(),
         ];
         let words = words.iter().chain(instance);
@@ -214,6 +222,15 @@ mod tests {
             let config = config.unwrap_or_else(|why| panic!("{why}\n{text}"));
             assert_eq!(config.node().as_str(), "db-1");
         }
+        let place = tempfile::tempdir().unwrap();
+        let mysql = Site {
+            folder: place.path().to_owned(),
+            ..site
+        };
+        mysql.write_password().unwrap();
+        let text = mysql.agent(&Store::Mysql(mysql::Mysql::of("/usr/sbin/mariadbd")));
+        let config = tenure_agent::Config::parse(Path::new("agent.toml"), &text);
+        config.unwrap_or_else(|why| panic!("{why}\n{text}"));
         let conf = site.redis();
         assert!(conf.contains(r#"dir "/a \"folder\"/db-1""#), "{conf}");
     }

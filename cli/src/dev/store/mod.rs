@@ -13,7 +13,7 @@ pub mod traffic;
 
 pub use exec::{ExecArgs, run as exec};
 pub use files::{Site, topology};
-pub use mysql::{Mysql, make_data};
+pub use mysql::{FirstData, Mysql};
 pub use processes::Processes;
 pub use revive::revive;
 pub use rows::{lines, primary};

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+use tempfile::TempDir;
 
 /// The account of the agents, and that of the writer, which may do nothing that a fence does not stop.
 pub const AGENT: &str = "tenure";
@@ -33,6 +34,13 @@ pub struct Mysql {
 }
 
 impl Mysql {
+    /// As if this were installed.
+    #[cfg(test)]
+    pub fn of(server: &str) -> Self {
+        let (server, install) = (server.into(), INSTALL.into());
+        Self { server, install }
+    }
+
     /// Looks for what is installed, or beside the server that is named.
     ///
     /// # Errors
@@ -133,48 +141,58 @@ fn as_root() -> Option<&'static str> {
     rustix::process::geteuid().is_root().then_some("root")
 }
 
-/// Makes the first data of all instances: the same for each, with the accounts, and nothing in a binary log.
-///
-/// # Errors
-/// What the programs say.
-pub fn make_data(programs: &Mysql, folders: &[PathBuf]) -> Result<(), Failure> {
-    let Some((first, others)) = folders.split_first() else {
-        return Ok(());
-    };
-    let data = data(first);
-    let mut options = vec![
-        "--no-defaults".to_owned(),
-        format!("--datadir={}", data.display()),
-        "--innodb-log-file-size=8M".to_owned(),
-        "--innodb-autoextend-increment=1".to_owned(),
-    ];
-    options.extend(as_root().map(|user| format!("--user={user}")));
-    let mut install = Command::new(&programs.install);
-    install
-        .args(&options)
-        .args(["--skip-test-db", "--auth-root-authentication-method=socket"]);
-    ran(&programs.install, install.output())?;
-    let mut bootstrap = Command::new(&programs.server);
-    bootstrap.args(&options).arg("--bootstrap");
-    bootstrap.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let fed = bootstrap
-        .stderr(Stdio::piped())
-        .spawn()
-        .and_then(|mut child| {
-            if let Some(mut input) = child.stdin.take() {
-                input.write_all(accounts().as_bytes())?;
-            }
-            child.wait_with_output()
-        });
-    ran(&programs.server, fed)?;
-    for folder in others {
-        let mut copy = Command::new("cp");
-        copy.args(["--archive", "--sparse=always"])
-            .arg(&data)
-            .arg(self::data(folder));
-        ran(Path::new("cp"), copy.output())?;
+/// The data that all instances begin with: the accounts, and nothing in a binary log.
+pub struct FirstData {
+    place: TempDir,
+}
+
+impl FirstData {
+    /// Makes it, in a folder of its own: what makes it cannot cope with every path.
+    ///
+    /// # Errors
+    /// What the programs say.
+    pub fn make(programs: &Mysql) -> Result<Self, Failure> {
+        let place = tempfile::tempdir();
+        let place = place.map_err(|why| Failure::local(format!("cannot make a folder: {why}")))?;
+        let mut options = vec![
+            "--no-defaults".to_owned(),
+            format!("--datadir={}", data(place.path()).display()),
+            "--innodb-log-file-size=8M".to_owned(),
+            "--innodb-autoextend-increment=1".to_owned(),
+        ];
+        options.extend(as_root().map(|user| format!("--user={user}")));
+        let mut install = Command::new(&programs.install);
+        install
+            .args(&options)
+            .args(["--skip-test-db", "--auth-root-authentication-method=socket"]);
+        ran(&programs.install, install.output())?;
+        let mut bootstrap = Command::new(&programs.server);
+        bootstrap.args(&options).arg("--bootstrap");
+        bootstrap.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let fed = bootstrap
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(|mut child| {
+                if let Some(mut input) = child.stdin.take() {
+                    input.write_all(accounts().as_bytes())?;
+                }
+                child.wait_with_output()
+            });
+        ran(&programs.server, fed)?;
+        Ok(Self { place })
     }
-    Ok(())
+
+    /// Gives it to the instance that has this folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), Failure> {
+        let mut copy = Command::new("cp");
+        copy.arg("--archive")
+            .arg(data(self.place.path()))
+            .arg(data(folder));
+        ran(Path::new("cp"), copy.output())
+    }
 }
 
 fn ran(program: &Path, output: std::io::Result<Output>) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ use std::{
 
 /// The file that says which process `dev` is, as long as instances are wanted.
 pub const DEV: &str = "dev.pid";
+/// The file of a node that says that its instance was started before.
+pub const STARTED: &str = "store.started";
 /// The file of a node that says which process its instance is.
 pub const PID: &str = "store.pid";
 
@@ -65,6 +67,7 @@ impl Processes {
         for node in &nodes {
             // None is there on the first run.
             let _absent = fs::remove_file(&node.file);
+            let _absent = fs::remove_file(node.file.with_file_name(STARTED));
         }
         let mark = folder.join(DEV);
         fs::write(&mark, getpid().to_string())
