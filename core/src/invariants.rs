@@ -288,11 +288,7 @@ fn revisions(state: &State, found: &mut Found) {
             Record::Pin(pin) => pin.modified,
             Record::Automation(automation) => automation.modified,
             Record::Pause(pause) => pause.modified,
-            Record::Receipt(_) | Record::Store(_) | Record::Item(_) => continue,
-            Record::Rebalance(rebalance) => {
-                found.check(9, rebalance.since.0 <= state.applied.0, || {
-                    format!("{record:?}")
-                });
+            Record::Receipt(_) | Record::Store(_) | Record::Rebalance(_) | Record::Item(_) => {
                 continue;
             }
             Record::History(entry) => entry.revision,

@@ -63,11 +63,7 @@ pub fn policies() -> [Policy; 5] {
         primary(LossPolicy::Bounded(0)),
         primary(LossPolicy::Available),
         Policy::Peers(PeersPolicy { healthy_min: 3 }),
-        Policy::Copies(CopiesPolicy {
-            copies: 3,
-            write_min: 2,
-            ..CopiesPolicy::default()
-        }),
+        Policy::Copies(CopiesPolicy::default()),
     ]
 }
 
