@@ -311,9 +311,8 @@ fn checkpoints() -> impl Strategy<Value = Checkpoint> {
         3 => Just(Checkpoint::default()),
         // Everything up to there was purged.
         3 => at.prop_map(|last| Checkpoint { last, purged: last, ..Checkpoint::default() }),
-        1 => states().prop_map(|state| match state {
-            Record::Checkpoint(it) => it,
-            _ => Checkpoint::default(),
+        1 => states().prop_map(|state| {
+            if let Record::Checkpoint(it) = state { it } else { Checkpoint::default() }
         }),
     ]
 }

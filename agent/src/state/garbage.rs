@@ -37,7 +37,7 @@ fn kept() -> impl Strategy<Value = Kept> {
             surveyed: Epoch(c),
         },
     );
-    let name = "[a-z]{1,9}".prop_map(|name| ServiceName::new(&name).unwrap());
+    let name = "[a-z]{1,9}".prop_map(|name| ServiceName::new(&name).expect("it is well-formed"));
     let rules = any::<(u64, u64, u32, bool)>();
     let rules = rules.prop_map(|(lease, heartbeat, drift_permille, pledge)| KeptRules {
         lease: Millis(lease),
@@ -51,7 +51,8 @@ fn kept() -> impl Strategy<Value = Kept> {
     });
     let whom = proptest::collection::btree_map(
         any::<u64>().prop_map(NodeId),
-        (1..u16::MAX).prop_map(|port| Endpoint::new(&format!("b:{port}")).unwrap()),
+        (1..u16::MAX)
+            .prop_map(|port| Endpoint::new(&format!("b:{port}")).expect("it is well-formed")),
         0..4,
     );
     let services = proptest::collection::btree_map(name.clone(), service, 0..4);
@@ -66,13 +67,16 @@ fn kept() -> impl Strategy<Value = Kept> {
 
 /// What the file of an agent that kept two records in turn holds.
 fn file_of(records: [&Kept; 2]) -> (tempfile::TempDir, Folder, Vec<u8>) {
-    let place = tempfile::tempdir().unwrap();
-    let folder = Folder::open(place.path()).unwrap();
-    let (mut file, _) = KeptFile::open(&folder, "boot", NodeId(3), 4).unwrap();
+    let place = tempfile::tempdir().expect("it is well-formed");
+    let folder = Folder::open(place.path()).expect("it is well-formed");
+    let (mut file, _) = KeptFile::open(&folder, "boot", NodeId(3), 4).expect("it is well-formed");
     for kept in records {
-        file.write(kept).unwrap();
+        file.write(kept).expect("it is well-formed");
     }
-    let bytes = folder.read("kept").unwrap().unwrap();
+    let bytes = folder
+        .read("kept")
+        .expect("it is read")
+        .expect("it is there");
     (place, folder, bytes)
 }
 
@@ -96,18 +100,18 @@ proptest! {
     ) {
         let (_place, folder, mut bytes) = file_of([&one, &other]);
         edits.iter().for_each(|edit| edit.apply(&mut bytes));
-        fs::write(folder.file("kept"), &bytes).unwrap();
+        fs::write(folder.file("kept"), &bytes).expect("it is well-formed");
         match KeptFile::open(&folder, "boot", NodeId(3), 4) {
             Ok((mut file, found)) => {
                 let known = found.is_none_or(|found| found == one || found == other);
                 prop_assert!(known);
                 if edits.is_empty() {
-                    let again = KeptFile::open(&folder, "boot", NodeId(3), 4).unwrap();
+                    let again = KeptFile::open(&folder, "boot", NodeId(3), 4).expect("it is well-formed");
                     prop_assert_eq!(again.1, Some(other.clone()));
                 }
                 // It goes on from there all the same.
-                file.write(&other).unwrap();
-                let again = KeptFile::open(&folder, "boot", NodeId(3), 4).unwrap();
+                file.write(&other).expect("it is well-formed");
+                let again = KeptFile::open(&folder, "boot", NodeId(3), 4).expect("it is well-formed");
                 prop_assert_eq!(again.1, Some(other));
             }
             Err(refused) => prop_assert!(refused.to_string().contains("kept"), "{}", refused),
@@ -116,14 +120,14 @@ proptest! {
 
     #[test]
     fn an_identity_is_the_one_that_was_written_or_refused(bytes in garbled({
-        let place = tempfile::tempdir().unwrap();
-        let folder = Folder::open(place.path()).unwrap();
-        identity().write(&folder).unwrap();
-        Just(folder.read("identity").unwrap().unwrap()).boxed()
+        let place = tempfile::tempdir().expect("it is well-formed");
+        let folder = Folder::open(place.path()).expect("it is well-formed");
+        identity().write(&folder).expect("it is well-formed");
+        Just(folder.read("identity").expect("it is read").expect("it is there")).boxed()
     })) {
-        let place = tempfile::tempdir().unwrap();
-        let folder = Folder::open(place.path()).unwrap();
-        fs::write(folder.file("identity"), &bytes).unwrap();
+        let place = tempfile::tempdir().expect("it is well-formed");
+        let folder = Folder::open(place.path()).expect("it is well-formed");
+        fs::write(folder.file("identity"), &bytes).expect("it is well-formed");
         match Identity::read(&folder, "site-1", "db-1") {
             Ok(found) => prop_assert_eq!(found, Some(identity())),
             Err(refused) => prop_assert!(refused.to_string().contains("identity"), "{}", refused),
@@ -137,11 +141,11 @@ proptest! {
     #[test]
     fn a_record_that_fits_its_checksum_is_read_or_refused(body in garbled(kept().prop_map(|kept| {
         let stored = Stored::of(&kept, 7, "boot", NodeId(3));
-        envelope::seal(KIND, &stored).unwrap()[18..].to_vec()
+        envelope::seal(KIND, &stored).expect("it is well-formed")[18..].to_vec()
     }).boxed())) {
         let mut bytes = KIND.magic.to_vec();
         bytes.extend(KIND.version.to_le_bytes());
-        bytes.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+        bytes.extend(u32::try_from(body.len()).expect("it is well-formed").to_le_bytes());
         bytes.extend(crc32c::crc32c(&body).to_le_bytes());
         bytes.extend(&body);
         let read = frugally(bytes.len(), || {
@@ -150,7 +154,7 @@ proptest! {
         match read {
             Ok(Unsealed::Whole(stored)) => {
                 let kept = stored.into_kept();
-                let again = envelope::seal(KIND, &Stored::of(&kept, 7, "boot", NodeId(3))).unwrap();
+                let again = envelope::seal(KIND, &Stored::of(&kept, 7, "boot", NodeId(3))).expect("it is well-formed");
                 let read = envelope::unseal::<Stored>("kept".as_ref(), KIND, &again);
                 let Ok(Unsealed::Whole(stored)) = read else {
                     panic!("{read:?}");

@@ -127,7 +127,7 @@ fn row(row: mysql_async::Row) -> Row {
     let names = columns
         .iter()
         .map(|column| column.name_str().to_lowercase());
-    let texts = row.unwrap().into_iter().map(text);
+    let texts = mysql_async::Row::unwrap(row).into_iter().map(text);
     let pairs = names.zip(texts);
     Row(pairs
         .filter_map(|(name, text)| Some((name, text?)))

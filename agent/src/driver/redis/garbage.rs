@@ -56,11 +56,11 @@ fn stream() -> BoxedStrategy<Vec<u8>> {
 
 fn dial(port: u16) -> Dial {
     let at = InstanceAt {
-        service: ServiceName::new("redis-server").unwrap(),
-        endpoint: Endpoint::new(&format!("127.0.0.1:{port}")).unwrap(),
+        service: ServiceName::new("redis-server").expect("it is well-formed"),
+        endpoint: Endpoint::new(&format!("127.0.0.1:{port}")).expect("it is well-formed"),
         folder: "nowhere".into(),
     };
-    Dial::new(&Settings::parse(&at, toml::Table::new()).unwrap())
+    Dial::new(&Settings::parse(&at, toml::Table::new()).expect("it is well-formed"))
 }
 
 proptest! {
@@ -116,18 +116,18 @@ proptest! {
         bytes in garbled(stream()),
         (fork, to) in (0..60_u64, 0..200_u64),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it is well-formed");
         runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let port = listener.local_addr().unwrap().port();
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("it is well-formed");
+            let port = listener.local_addr().expect("it is well-formed").port();
             let sent = [answer.as_bytes(), &bytes].concat();
             let answering = tokio::spawn(async move {
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let (mut stream, _) = listener.accept().await.expect("it is well-formed");
                 let mut asked = [0; 512];
                 let _ = stream.read(&mut asked).await;
                 let _ = stream.write_all(&sent).await;
             });
-            let folder = tempfile::tempdir().unwrap();
+            let folder = tempfile::tempdir().expect("it is well-formed");
             let wanted = Wanted {
                 history: "a".to_owned(),
                 fork: Some(fork),
@@ -136,8 +136,8 @@ proptest! {
                 stem: Some(folder.path().join("tail")),
             };
             let read = read(dial(port), wanted, Arc::new(AtomicU64::new(0))).await;
-            answering.await.unwrap();
-            let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().collect();
+            answering.await.expect("it is well-formed");
+            let left: Vec<_> = std::fs::read_dir(folder.path()).expect("it is well-formed").flatten().collect();
             let whole = |path: &std::path::Path| path.extension().is_none_or(|end| end != "part");
             let saved = left.iter().filter(|file| whole(&file.path())).count();
             match read {

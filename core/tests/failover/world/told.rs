@@ -88,9 +88,7 @@ impl World {
             Some(Err(why)) => format!("fails: {why}"),
             Some(Ok(Feat::At(Some(at)))) => format!("at {}:{}", at.history, at.offset),
             Some(Ok(Feat::Follows(Some((rejoin, _))))) => format!("its own data are {rejoin}"),
-            Some(Ok(Feat::Sees(sees))) => {
-                format!("{}", if *sees { "it answers" } else { "no answer" })
-            }
+            Some(Ok(Feat::Sees(sees))) => if *sees { "it answers" } else { "no answer" }.to_owned(),
             Some(Ok(Feat::Done | Feat::At(None) | Feat::Follows(None) | Feat::Permits(_))) => {
                 "done".to_owned()
             }

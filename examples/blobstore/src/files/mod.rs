@@ -3,9 +3,14 @@
 //! A version that was written replaces no other by itself. The cluster decides which version is the item's, and until
 //! it has, both are there: a reader finds the old one, and a write that comes to nothing costs it nothing.
 
+mod error;
+mod folder;
 mod record;
+mod shelf;
 mod sum;
 
+pub use error::FileError;
+pub use shelf::Shelved;
 pub use sum::Sum;
 
 use std::collections::BTreeMap;
@@ -15,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use folder::{entries, sync_folder};
 use record::{Header, HeaderFault};
+use shelf::{Inventory, Shelf};
 
 /// Largest data of one item, in bytes.
 pub const DATA_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -37,87 +44,6 @@ pub struct Held {
     pub sum: Sum,
     /// Its bytes.
     pub size: u64,
-}
-
-/// Why something of the files could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// There is no such version of the item here.
-    #[error("there is no version {version} of {item:?} here")]
-    Absent {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-    },
-    /// The version is here with other data: two writers chose the same version.
-    #[error("version {version} of {item:?} is here with other data: write it as a later version")]
-    Taken {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-    },
-    /// What lies on the disk is not what was written; it was set aside and is not here any more.
-    #[error(
-        "version {version} of {item:?} is damaged: its checksum is {found}, it was written with {expected}"
-    )]
-    Damaged {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-        /// The checksum that was read.
-        found: Sum,
-        /// The checksum that was written.
-        expected: Sum,
-    },
-    /// Too many versions of one item wait for the cluster's word.
-    #[error("{count} versions of {item:?} are here, at most {VERSIONS_MAX} are kept at a time")]
-    TooMany {
-        /// The item.
-        item: String,
-        /// How many there are.
-        count: usize,
-    },
-    /// The disk failed. Nothing was acknowledged; a retry is safe.
-    #[error("cannot {what} {path}: {source}", path = path.display())]
-    Disk {
-        /// What was tried.
-        what: &'static str,
-        /// Of which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl FileError {
-    fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Disk { what, path, source }
-    }
-}
-
-type Inventory = BTreeMap<String, Shelf>;
-
-/// What is here of one item.
-#[derive(Debug, Default)]
-struct Shelf {
-    versions: BTreeMap<u64, Held>,
-    /// Another number after each [`Files::keep`], whether that wrote anything or not.
-    mark: u64,
-}
-
-/// What is here of one item, as a page of the inventory shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelved {
-    /// The item.
-    pub item: String,
-    /// The latest version that is here.
-    pub latest: u64,
-    /// For [`Files::remove_unless_kept`].
-    pub mark: u64,
 }
 
 /// The files of one node, in a folder of its own. All calls block on the disk.
@@ -465,19 +391,6 @@ impl Files {
         let data = self.folder.join(DATA);
         data.join(shelf).join(format!("{name}.{version}"))
     }
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let read = fs::read_dir(folder).map_err(FileError::disk("list", folder))?;
-    let paths = read.map(|entry| entry.map(|entry| entry.path()));
-    paths
-        .collect::<Result<_, _>>()
-        .map_err(FileError::disk("list", folder))
-}
-
-fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    let synced = File::open(folder).and_then(|open| open.sync_all());
-    synced.map_err(FileError::disk("sync", folder))
 }
 
 #[cfg(test)]
