@@ -3,9 +3,13 @@
 //! A version that was written replaces no other by itself. The cluster decides which version is the item's, and until
 //! it has, both are there: a reader finds the old one, and a write that comes to nothing costs it nothing.
 
+mod error;
+mod inventory;
 mod record;
 mod sum;
 
+pub use error::FileError;
+pub use inventory::{Held, Shelved};
 pub use sum::Sum;
 
 use std::collections::BTreeMap;
@@ -15,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use inventory::{Inventory, Shelf};
 use record::{Header, HeaderFault};
 
 /// Largest data of one item, in bytes.
@@ -29,96 +34,6 @@ const LANES: usize = 64;
 const DATA: &str = "data";
 const UNFINISHED: &str = "unfinished";
 const DAMAGED: &str = "damaged";
-
-/// One version of an item, as the inventory has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// The checksum of its data.
-    pub sum: Sum,
-    /// Its bytes.
-    pub size: u64,
-}
-
-/// Why something of the files could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// There is no such version of the item here.
-    #[error("there is no version {version} of {item:?} here")]
-    Absent {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-    },
-    /// The version is here with other data: two writers chose the same version.
-    #[error("version {version} of {item:?} is here with other data: write it as a later version")]
-    Taken {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-    },
-    /// What lies on the disk is not what was written; it was set aside and is not here any more.
-    #[error(
-        "version {version} of {item:?} is damaged: its checksum is {found}, it was written with {expected}"
-    )]
-    Damaged {
-        /// The item.
-        item: String,
-        /// The version.
-        version: u64,
-        /// The checksum that was read.
-        found: Sum,
-        /// The checksum that was written.
-        expected: Sum,
-    },
-    /// Too many versions of one item wait for the cluster's word.
-    #[error("{count} versions of {item:?} are here, at most {VERSIONS_MAX} are kept at a time")]
-    TooMany {
-        /// The item.
-        item: String,
-        /// How many there are.
-        count: usize,
-    },
-    /// The disk failed. Nothing was acknowledged; a retry is safe.
-    #[error("cannot {what} {path}: {source}", path = path.display())]
-    Disk {
-        /// What was tried.
-        what: &'static str,
-        /// Of which file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl FileError {
-    fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Disk { what, path, source }
-    }
-}
-
-type Inventory = BTreeMap<String, Shelf>;
-
-/// What is here of one item.
-#[derive(Debug, Default)]
-struct Shelf {
-    versions: BTreeMap<u64, Held>,
-    /// Another number after each [`Files::keep`], whether that wrote anything or not.
-    mark: u64,
-}
-
-/// What is here of one item, as a page of the inventory shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelved {
-    /// The item.
-    pub item: String,
-    /// The latest version that is here.
-    pub latest: u64,
-    /// For [`Files::remove_unless_kept`].
-    pub mark: u64,
-}
 
 /// The files of one node, in a folder of its own. All calls block on the disk.
 #[derive(Debug)]
