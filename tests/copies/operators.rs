@@ -93,6 +93,7 @@ async fn a_node_that_joins_is_given_its_share() {
         untouched.contains(&("store-6".to_owned(), 0)),
         "{untouched:?}"
     );
+    begin_wait_and_end(&site).await;
     tenure(&site, &["copies", "rebalance"], 0).await;
     site.lose_leader().await;
     tenure(&site, &["copies", "rebalance", "--wait"], 0).await;
@@ -103,6 +104,20 @@ async fn a_node_that_joins_is_given_its_share() {
     assert!(of_new * 12 > all, "{of_new} of {all} copies: {shared:?}");
     traffic.goes_on(MORE).await;
     judge(site, traffic).await;
+}
+
+/// Rebalancing begun, told to wait, let go on and ended, while a pause keeps it from moving anything.
+async fn begin_wait_and_end(site: &Site) {
+    tenure(site, &["pause", "blobs", "--reason", "a look at it"], 0).await;
+    let step = async |flag: &[&str]| {
+        let args = [&["copies", "rebalance", "--json"], flag].concat();
+        json(&tenure(site, &args, 0).await)["rebalance"].clone()
+    };
+    assert_eq!(step(&[]).await["paused"], false);
+    assert_eq!(step(&["--pause"]).await["paused"], true);
+    assert_eq!(step(&["--resume"]).await["paused"], false);
+    assert_eq!(step(&["--cancel"]).await, Value::Null);
+    tenure(site, &["resume", "blobs"], 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

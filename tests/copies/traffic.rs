@@ -114,7 +114,10 @@ impl Ground {
         let found = loop {
             match reach::get_item(&self.node(), item).await {
                 Ok((_, found)) => break Ok(found),
-                Err(why @ ReachError::Absent { .. }) => break Err(why),
+                // A node that is there finds a copy by itself; only one that was killed is turned away from.
+                Err(why @ (ReachError::Absent { .. } | ReachError::Refused { .. })) => {
+                    break Err(why);
+                }
                 Err(why) if began.elapsed() > TRIES_FOR => break Err(why),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }

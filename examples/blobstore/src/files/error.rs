@@ -1,4 +1,4 @@
-//! What can go wrong with files.
+//! Why something of the files could not be done.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -4,13 +4,12 @@
 //! it has, both are there: a reader finds the old one, and a write that comes to nothing costs it nothing.
 
 mod error;
-mod folder;
+mod inventory;
 mod record;
-mod shelf;
 mod sum;
 
 pub use error::FileError;
-pub use shelf::Shelved;
+pub use inventory::{Held, Shelved};
 pub use sum::Sum;
 
 use std::collections::BTreeMap;
@@ -20,9 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use folder::{entries, sync_folder};
+use inventory::{Inventory, Shelf};
 use record::{Header, HeaderFault};
-use shelf::{Inventory, Shelf};
 
 /// Largest data of one item, in bytes.
 pub const DATA_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -36,15 +34,6 @@ const LANES: usize = 64;
 const DATA: &str = "data";
 const UNFINISHED: &str = "unfinished";
 const DAMAGED: &str = "damaged";
-
-/// One version of an item, as the inventory has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// The checksum of its data.
-    pub sum: Sum,
-    /// Its bytes.
-    pub size: u64,
-}
 
 /// The files of one node, in a folder of its own. All calls block on the disk.
 #[derive(Debug)]
@@ -391,6 +380,19 @@ impl Files {
         let data = self.folder.join(DATA);
         data.join(shelf).join(format!("{name}.{version}"))
     }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let read = fs::read_dir(folder).map_err(FileError::disk("list", folder))?;
+    let paths = read.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<Result<_, _>>()
+        .map_err(FileError::disk("list", folder))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    let synced = File::open(folder).and_then(|open| open.sync_all());
+    synced.map_err(FileError::disk("sync", folder))
 }
 
 #[cfg(test)]

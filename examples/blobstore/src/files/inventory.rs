@@ -1,8 +1,17 @@
-//! What a node has of each item.
+//! What is here, as it is known without touching the disk.
 
 use std::collections::BTreeMap;
 
-use super::Held;
+use super::Sum;
+
+/// One version of an item, as the inventory has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The checksum of its data.
+    pub sum: Sum,
+    /// Its bytes.
+    pub size: u64,
+}
 
 pub(super) type Inventory = BTreeMap<String, Shelf>;
 
@@ -10,7 +19,7 @@ pub(super) type Inventory = BTreeMap<String, Shelf>;
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     pub(super) versions: BTreeMap<u64, Held>,
-    /// Another number after each [`Files::keep`], whether that wrote anything or not.
+    /// Another number after each [`super::Files::keep`], whether that wrote anything or not.
     pub(super) mark: u64,
 }
 
@@ -21,6 +30,6 @@ pub struct Shelved {
     pub item: String,
     /// The latest version that is here.
     pub latest: u64,
-    /// For [`Files::remove_unless_kept`].
+    /// For [`super::Files::remove_unless_kept`].
     pub mark: u64,
 }
