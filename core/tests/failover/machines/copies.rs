@@ -154,3 +154,38 @@ fn a_copy_that_was_let_go_is_ordered_to_be_deleted_until_its_node_says_so() {
         []
     );
 }
+
+/// A node that has not deleted yet what it was let go of, and is given it again, keeps it.
+#[test]
+fn a_copy_that_was_given_again_is_ordered_to_be_deleted_no_more() {
+    let mut bench = Bench::new(3, 0);
+    bench.pass(2_000, &[1, 2, 3, 4, 5]);
+    let ledger = bench.state.ledger(&service()).expect("it is there");
+    let known = ledger.stored(&item(0)).expect("it is there");
+    let nodes: Vec<_> = known.copies.iter().map(|(node, _)| *node).collect();
+    let removing = tenure_core::copies::Removing {
+        item: item(0),
+        version: 1,
+    };
+    bench.on_copies(CopiesCommand::Remove(vec![removing]));
+    bench.pass(2_000, &[1, 2, 3, 4, 5]);
+    let deletes = |bench: &mut Bench, node: u64| {
+        let orders = bench.beat(node, Presence::Running, Vec::new());
+        orders
+            .iter()
+            .filter(|it| it.kind == OrderKind::Drop)
+            .count()
+    };
+    for node in &nodes {
+        assert_eq!(deletes(&mut bench, node.0), 1);
+    }
+    bench.on_copies(CopiesCommand::Place(vec![tenure_core::copies::Placing {
+        item: item(0),
+        wanted: 0,
+        nodes: nodes.clone(),
+    }]));
+    bench.pass(2_000, &[1, 2, 3, 4, 5]);
+    for node in &nodes {
+        assert_eq!(deletes(&mut bench, node.0), 0, "{node}");
+    }
+}
