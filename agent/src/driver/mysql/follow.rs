@@ -14,6 +14,7 @@ use super::line::{Answers, host_and_port};
 use super::lineage::{self, Holding, Lineage, compare};
 use super::setup::replica_user;
 use super::status::{Replication, Seen, unreadable};
+use super::stuck::Stuck;
 use super::{DriverError, Given, Mysql, Trouble};
 
 /// How often is looked whether the link is up.
@@ -122,7 +123,9 @@ impl Mysql {
             // With both halves at rest the server throws away what it has received.
             self.is_another_store();
         }
-        if !replica.applies {
+        self.stuck = Stuck::after(self.stuck.take(), own);
+        let now = Instant::now();
+        if !replica.applies && self.stuck.as_mut().is_none_or(|it| it.tries(now)) {
             // Before the other half is touched: were both at rest what was received would be thrown away.
             self.told("to apply once more", dialect.start_applying())
                 .await?;
@@ -265,14 +268,20 @@ impl Mysql {
         primary: &Endpoint,
         theirs: &Theirs,
     ) -> Result<Verdict, DriverError> {
+        if own.replica.is_some() {
+            // First: what is applied after the look would be applied once more, from where it stood then.
+            let stop = dialect.stop_replication();
+            self.told("to stop following", stop).await?;
+        }
         let (holding, follows_from) = self.holding(dialect).await?;
         let holding = self.begun_after_copy(dialect, holding).await?;
         let compared = compare(dialect, &holding, &theirs.holding);
         match compared {
             Some(found) if found.own.is_empty() => {
                 let from = holding.gtids.to_string();
-                self.begin_at(dialect, &own, (follows_from != from).then_some(from))
-                    .await?;
+                if dialect == Dialect::MariaDb && follows_from != from {
+                    self.begin_at(&from).await?;
+                }
                 Ok(self
                     .said_before()
                     .unwrap_or((found.rejoin, "it has nothing of its own".to_owned())))
@@ -289,22 +298,8 @@ impl Mysql {
     }
 
     /// From where it follows: after all that is in its log, which MySQL knows by itself.
-    async fn begin_at(
-        &mut self,
-        dialect: Dialect,
-        own: &Replication,
-        from: Option<String>,
-    ) -> Result<(), DriverError> {
-        let stop = match own.replica {
-            Some(_) => dialect.stop_replication(),
-            None => "DO 0",
-        };
-        let text = match (dialect, from) {
-            (Dialect::MariaDb, Some(from)) => format!(
-                "{stop}; SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = '{from}'"
-            ),
-            (Dialect::MariaDb | Dialect::MySql, _) => stop.to_owned(),
-        };
+    async fn begin_at(&mut self, from: &str) -> Result<(), DriverError> {
+        let text = format!("SET GLOBAL gtid_strict_mode = 1; SET GLOBAL gtid_slave_pos = '{from}'");
         self.told("to say from where it follows", &text).await?;
         Ok(())
     }

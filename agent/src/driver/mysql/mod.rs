@@ -43,6 +43,7 @@ mod saving;
 mod settings;
 mod setup;
 mod status;
+mod stuck;
 mod swap;
 mod tail;
 
@@ -68,6 +69,7 @@ use process::is_same;
 use reclone::Copying;
 use saving::Saving;
 use settings::Settings;
+use stuck::Stuck;
 
 /// The driver of one instance of MariaDB or MySQL.
 pub(super) struct Mysql {
@@ -123,6 +125,8 @@ pub(super) struct Mysql {
     copy_after: Option<Instant>,
     /// Why it does not follow whom it was told to.
     unfollowed: Option<String>,
+    /// What it cannot apply.
+    stuck: Option<Stuck>,
     last: Last,
 }
 
@@ -180,6 +184,7 @@ impl Mysql {
             copy_failed: String::new(),
             copy_after: None,
             unfollowed: None,
+            stuck: None,
             last: Last::default(),
             settings: Arc::new(settings),
         })

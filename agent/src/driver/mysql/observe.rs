@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::process::is_same;
 use super::reclone::Copying;
 use super::status::{Seen, unreadable};
+use super::stuck::Stuck;
 use super::{DriverError, Given, Last, Mysql, Trouble, ask};
 
 /// The error of an unknown schema, and of an unknown table.
@@ -280,7 +281,12 @@ impl Mysql {
         let verdict = self.beside().probe.verdict();
         let own = &look.seen.replication;
         let replica = own.replica.as_ref().filter(|_| !self.was_primary());
-        let broken = replica.and_then(broken);
+        let stuck = Stuck::after(self.stuck.take(), own);
+        let broken = stuck
+            .as_ref()
+            .filter(|_| replica.is_some())
+            .map(Stuck::told);
+        self.stuck = stuck;
         let mut trouble: Vec<String> = verdict.why.into_iter().collect();
         trouble.extend(self.gap_told());
         trouble.extend(broken.clone());
@@ -294,6 +300,15 @@ impl Mysql {
             (true, _) => Health::Failing,
             (false, true) => Health::Healthy,
             (false, false) => Health::Degraded,
+        };
+        let role = match look.role(self.given) {
+            // Between two attempts it runs for a moment, to no effect.
+            Observed::Following { linked } => Observed::Following {
+                linked: linked && broken.is_none(),
+            },
+            role @ (Observed::Nothing | Observed::Writable | Observed::Fenced | Observed::Peer) => {
+                role
+            }
         };
         let lag = own.lag().to_string();
         let behind = replica
@@ -314,7 +329,7 @@ impl Mysql {
             presence: Presence::Running,
             run: self.number,
             health,
-            role: look.role(self.given),
+            role,
             position: self.last_position(),
             stalled: verdict.stalled,
             note: note(&trouble.join("; ")),
@@ -344,12 +359,6 @@ fn careless() -> String {
     "its configuration file sets rpl_semi_sync_slave_enabled: started so after a crash it throws away \
      transactions, unsaved; take the line out"
         .to_owned()
-}
-
-/// Why it will not catch up by itself.
-fn broken(replica: &super::status::Replica) -> Option<String> {
-    let stopped = !replica.applies && !replica.apply_error.is_empty();
-    stopped.then(|| format!("replication has stopped: {}", replica.apply_error))
 }
 
 fn unlinked(replica: &super::status::Replica) -> Option<String> {
