@@ -14,12 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The test that tries random faults; it is told its seeds through the environment.
 const FAULTS: &str = "failover::faults::";
 
-/// The two programs that hold all checks of the core.
+/// The programs that hold all checks of the core.
 #[derive(Debug)]
 pub struct Checks {
     folder: PathBuf,
     unit: PathBuf,
     domain: PathBuf,
+    copies: PathBuf,
 }
 
 /// What the checks said of one bug.
@@ -75,6 +76,7 @@ impl Checks {
             folder: folder.to_owned(),
             unit: program("src/lib.rs")?,
             domain: program("tests/main.rs")?,
+            copies: program("tests/copies/main.rs")?,
         })
     }
 
@@ -84,18 +86,19 @@ impl Checks {
     /// When a check cannot be started.
     pub fn run(&self, number: usize, seeds: u64) -> Result<Found, String> {
         let mut found = Found::default();
-        for (program, skip) in [(&self.unit, None), (&self.domain, Some(FAULTS))] {
+        let programs = [
+            (&self.unit, Some("unit"), None),
+            (&self.domain, None, Some(FAULTS)),
+            (&self.copies, Some("copies"), None),
+        ];
+        for (program, of, skip) in programs {
             let mut command = self.command(program, number);
             if let Some(skip) = skip {
                 command.args(["--skip", skip]);
             }
             let (passed, said) = self.said(&mut command)?;
             for name in failed(&said) {
-                let kind = if program == &self.unit {
-                    "unit"
-                } else {
-                    kind(name)
-                };
+                let kind = of.unwrap_or_else(|| kind(name));
                 *found.by.entry(kind).or_default() += 1;
                 found.example.get_or_insert_with(|| name.to_owned());
             }
@@ -186,6 +189,7 @@ fn kind(name: &str) -> &'static str {
         ("walk::", "walk"),
         ("failover::scenarios::", "scenarios"),
         ("failover::machines::", "machines"),
+        ("failover::transcripts::", "transcripts"),
     ];
     let kind = kinds.iter().find(|(module, _)| name.starts_with(module));
     kind.map_or("tables", |(_, kind)| *kind)

@@ -58,7 +58,12 @@ impl World {
                 item.wanted.into()
             };
             let wanted = wanted.min(takers);
-            let fresh = |(_, state): &&(NodeId, CopyState)| *state == CopyState::InSync;
+            // What is called fresh and is not there, on a disk that was replaced, does not count.
+            let fresh = |(node, state): &&(NodeId, CopyState)| {
+                let index = usize::try_from(node.0).expect("it is small") - 1;
+                let has = self.items.shelves[index].has(&item.name, item.version);
+                *state == CopyState::InSync && has == item.checksum
+            };
             let fresh = item.copies.iter().filter(fresh).count();
             match item.stage {
                 Stage::Written => {
