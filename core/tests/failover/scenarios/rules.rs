@@ -4,7 +4,7 @@
 use super::{begun, done, world};
 use crate::failover::world::{Place, Setup, World, service};
 use tenure_core::controller::HoldCode;
-use tenure_core::{Command, LossPolicy, Millis, NodeId, NodeRef, Policy, PrimaryPolicy};
+use tenure_core::{Command, Health, LossPolicy, Millis, NodeId, NodeRef, Policy, PrimaryPolicy};
 
 fn require(world: &mut World, write_acks: u32) {
     let known = world.state.services()[&service()].clone();
@@ -73,5 +73,28 @@ fn a_replica_that_is_removed_takes_no_proof_along() {
     world.kill_store(1);
     world.run(Millis(5_000));
     assert_eq!(world.epoch(), 1, "{}", world.describe());
+    done(world);
+}
+
+/// One that runs and says that it fails, such as a replica whose applier has stopped, is let in by nobody: it would be left
+/// out again, over and over, and hold up a failover while it is in. It holds up none, and is let in once it is well.
+#[test]
+fn one_that_says_that_it_fails_is_let_in_once_it_is_well() {
+    let mut world = world(63);
+    let counts = |world: &World| world.assignment().acknowledgers().any(|it| it == NodeId(3));
+    world.kill_store(3);
+    world.run_until(Millis(10_000), |world| !counts(world));
+    world.store_mut(3).health = Health::Failing;
+    world.restart_store(3);
+    for _ in 0..300 {
+        world.run(Millis(10));
+        assert!(!counts(&world), "{}", world.describe());
+    }
+    world.kill_store(1);
+    world.run_until(Millis(100), |world| world.moved_to(2));
+    assert_eq!(world.primary(), 2);
+    world.restart_store(1);
+    world.store_mut(3).health = Health::Healthy;
+    world.run_until(Millis(5_000), World::is_whole);
     done(world);
 }
