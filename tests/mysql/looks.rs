@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tenure_client::{Consistency, Error, Resolved};
 use tenure_core::controller::{Explanation, Hold, HoldCode};
-use tenure_core::{Epoch, NodeId, Note, Receipt};
+use tenure_core::{Epoch, NodeId, Note, Receipt, Role};
 use tenure_tests::mariadb::config::AGENT;
 use tenure_tests::mariadb::link;
 
@@ -73,9 +73,27 @@ impl Site {
         .await;
     }
 
-    /// Everybody follows, in sync.
+    /// Everybody has the role that the present epoch gives it, and all are in sync: who is stated to be in sync right
+    /// after a change of primary is so by what was known before it.
     pub async fn whole(&self) {
-        self.in_sync_at_least(&ALL).await;
+        self.until("all in sync by the present epoch", || async {
+            let resolved = self.resolved().await?;
+            let assignment = resolved.assignment.as_ref()?;
+            let (primary, epoch) = (assignment.primary?.node, assignment.epoch);
+            let fits = |node: &u64| {
+                let node = NodeId(*node);
+                let role = match node == primary {
+                    true => Role::Primary,
+                    false => Role::Replica,
+                };
+                let mut instances = resolved.instances.iter();
+                let own = instances.find(|it| it.node == node);
+                let says = own.is_some_and(|it| it.report.role == Some((role, epoch)));
+                says && assignment.in_sync.contains(&node)
+            };
+            ALL.iter().all(fits).then_some(())
+        })
+        .await;
     }
 
     /// What an instance says of itself.
