@@ -9,7 +9,7 @@ use tenure_client::Client;
 use tenure_tests::failover::follower::Follower;
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::trace::{Shared, Trace};
-use tenure_tests::mariadb::config::AGENT;
+use tenure_tests::mariadb::config::OPERATOR;
 use tenure_tests::mariadb::link;
 use tenure_tests::mariadb::writer::Writer;
 use tokio::sync::watch;
@@ -100,7 +100,7 @@ impl Load {
         for (name, trace) in &self.writers {
             let numbers: Vec<u64> = trace.seen().acks.iter().map(|ack| ack.number).collect();
             assert!(!numbers.is_empty(), "writer {name} has written nothing");
-            let missing = link::missing(primary, AGENT, name, &numbers).await;
+            let missing = link::missing(primary, OPERATOR, name, &numbers).await;
             let missing = missing.expect("the primary answers");
             lost.extend(missing.into_iter().map(|number| (*name, number)));
         }

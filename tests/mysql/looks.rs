@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenure_client::{Consistency, Error, Resolved};
 use tenure_core::controller::{Explanation, Hold, HoldCode};
 use tenure_core::{Epoch, NodeId, Note, Receipt, Role};
-use tenure_tests::mariadb::config::AGENT;
+use tenure_tests::mariadb::config::OPERATOR;
 use tenure_tests::mariadb::link;
 
 use super::load::Load;
@@ -110,11 +110,15 @@ impl Site {
     pub async fn end_dumps(&self, primary: u64) {
         let address = self.address(primary);
         let query = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'";
-        let dumps: Vec<u64> = link::ask(address, AGENT, query).await.expect("it answers");
+        let dumps: Vec<u64> = link::ask(address, OPERATOR, query)
+            .await
+            .expect("it answers");
         assert_eq!(dumps.len(), 2, "both replicas are attached");
         for dump in dumps {
             let kill = format!("KILL {dump}");
-            link::tell(address, AGENT, &[&kill]).await.expect("killed");
+            link::tell(address, OPERATOR, &[&kill])
+                .await
+                .expect("killed");
         }
     }
 
@@ -168,7 +172,7 @@ impl Site {
             let mut sums = BTreeSet::new();
             for node in ALL {
                 let rows: Vec<(u64, String, String)> =
-                    link::ask(self.address(node), AGENT, query).await.ok()?;
+                    link::ask(self.address(node), OPERATOR, query).await.ok()?;
                 sums.extend(rows);
             }
             (sums.len() == 1).then_some(())

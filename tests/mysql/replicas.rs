@@ -1,7 +1,7 @@
 //! Replicas that are of no use: one whose replication has broken, and one that is far behind.
 
 use tenure_core::Cause;
-use tenure_tests::mariadb::config::{AGENT, KEEPER};
+use tenure_tests::mariadb::config::{KEEPER, OPERATOR};
 
 use super::sessions::Session;
 use super::site::Site;
@@ -14,7 +14,7 @@ async fn a_replica_whose_replication_has_broken_is_left_out_and_says_why() {
     let (primary, epoch) = site.primary().await;
     let (broken, other) = (primary % 3 + 1, (primary + 1) % 3 + 1);
     // What the primary writes next cannot be applied there.
-    let own = Session::open(site.address(broken), AGENT).await;
+    let own = Session::open(site.address(broken), OPERATOR).await;
     own.tell("SET SESSION sql_log_bin = 0").await;
     own.tell("DROP TABLE app.writes").await;
     site.in_sync(&[primary, other]).await;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use tenure_tests::mariadb::config::{AGENT, WRITER};
+use tenure_tests::mariadb::config::{OPERATOR, WRITER};
 use tenure_tests::mariadb::link;
 
 use super::site::{Site, eventually};
@@ -74,7 +74,7 @@ async fn an_old_primary_with_transactions_of_its_own_saves_them_and_is_in_sync_a
     site.whole().await;
     let own = "SELECT number FROM app.writes WHERE writer = 'alone'";
     for node in super::site::ALL {
-        let rows: Vec<u64> = link::ask(site.address(node), AGENT, own)
+        let rows: Vec<u64> = link::ask(site.address(node), OPERATOR, own)
             .await
             .expect("answers");
         assert_eq!(rows, [0u64; 0], "node {node}: nobody else had it");

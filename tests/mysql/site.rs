@@ -15,7 +15,7 @@ use tenure_core::{
 };
 use tenure_server::{Config, Running, Server};
 use tenure_tests::failover::config::{Listens, node_name, server};
-use tenure_tests::mariadb::config::{AGENT, Files, SERVICE, agent};
+use tenure_tests::mariadb::config::{Files, OPERATOR, SERVICE, agent};
 use tenure_tests::mariadb::server::Mariadb;
 use tenure_tests::mariadb::template::Template;
 use tenure_tests::mariadb::writer::prepare;
@@ -129,7 +129,7 @@ impl Site {
         let site = Self::empty(plan).await;
         site.choose_first().await;
         site.whole().await;
-        prepare(site.primary_now().await, AGENT)
+        prepare(site.primary_now().await, OPERATOR)
             .await
             .expect("a table to write to");
         site

@@ -3,7 +3,7 @@
 use tenure_core::Completeness;
 use tenure_core::controller::HoldCode;
 use tenure_tests::failover::moment::Moment;
-use tenure_tests::mariadb::config::{AGENT, KEEPER, WRITER};
+use tenure_tests::mariadb::config::{KEEPER, OPERATOR, WRITER};
 use tenure_tests::mariadb::link;
 
 use super::sessions::Session;
@@ -69,7 +69,7 @@ async fn a_long_transaction_and_a_read_lock_in_the_way_are_ended() {
     assert_eq!(epoch, next);
     let there: Vec<u64> = link::ask(
         site.address(primary),
-        AGENT,
+        OPERATOR,
         "SELECT number FROM app.writes WHERE writer = 'long'",
     )
     .await
