@@ -21,3 +21,5 @@ mod setup;
 mod site;
 #[path = "mysql/switching.rs"]
 mod switching;
+#[path = "mysql/tally.rs"]
+mod tally;
