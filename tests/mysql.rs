@@ -1,5 +1,6 @@
 //! Real `mariadbd` processes under agents and servers of this build: what befalls a primary and its replicas, what is
-//! decided about it and why, and that nothing that was committed is lost. `TENURE_MYSQL_ROUNDS` repeats what is in turns.
+//! decided about it and why, and that nothing that was committed is lost. Each fault comes once or twice, or as often as
+//! `TENURE_MYSQL_ROUNDS` says, from equal footing each time; a line that begins with `TALLY` says what came of it.
 
 #[path = "mysql/full.rs"]
 mod full;

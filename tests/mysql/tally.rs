@@ -12,6 +12,7 @@ use super::load::Load;
 pub struct Tally {
     fault: &'static str,
     decided: BTreeMap<String, usize>,
+    also: BTreeMap<String, usize>,
     /// In milliseconds, by what took them, in the order in which that was first noted.
     took: Vec<(String, Vec<f64>)>,
 }
@@ -21,6 +22,7 @@ impl Tally {
         Tally {
             fault,
             decided: BTreeMap::new(),
+            also: BTreeMap::new(),
             took: Vec::new(),
         }
     }
@@ -46,6 +48,11 @@ impl Tally {
     /// A round ended with a decision.
     pub fn decided(&mut self, what: impl Display) {
         *self.decided.entry(what.to_string()).or_default() += 1;
+    }
+
+    /// What else came of a round.
+    pub fn also(&mut self, what: impl Display) {
+        *self.also.entry(what.to_string()).or_default() += 1;
     }
 
     /// The longest time between two commits of a writer since a moment.
@@ -77,7 +84,7 @@ impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounds: usize = self.decided.values().sum();
         write!(f, "TALLY {}: {rounds} rounds:", self.fault)?;
-        for (what, count) in &self.decided {
+        for (what, count) in self.decided.iter().chain(&self.also) {
             write!(f, " {count} x {what};")?;
         }
         write!(f, " ms as median / p95 / max:")?;
@@ -100,10 +107,11 @@ impl Drop for Tally {
 #[test]
 fn a_tally_says_how_often_and_how_long() {
     let mut tally = Tally::of("nothing");
+    tally.also("seen");
     for ms in 1..=20 {
         tally.decided(if ms < 20 { "held" } else { "moved" });
         tally.took("a gap", f64::from(ms));
     }
-    let told = "TALLY nothing: 20 rounds: 19 x held; 1 x moved; ms as median / p95 / max: a gap 10 / 19 / 20;";
+    let told = "TALLY nothing: 20 rounds: 19 x held; 1 x moved; 1 x seen; ms as median / p95 / max: a gap 10 / 19 / 20;";
     assert_eq!(tally.to_string(), told);
 }
