@@ -2,6 +2,8 @@
 //! decided about it and why, and that nothing that was committed is lost. Each fault comes once or twice, or as often as
 //! `TENURE_MYSQL_ROUNDS` says, from equal footing each time; a line that begins with `TALLY` says what came of it.
 
+#[path = "mysql/adopt.rs"]
+mod adopt;
 #[path = "mysql/full.rs"]
 mod full;
 #[path = "mysql/kills.rs"]

@@ -8,7 +8,7 @@ use tenure_tests::mariadb::writer::TABLE;
 use super::site::{ALL, Plan, Site, lone};
 
 /// What a server shows of itself.
-async fn shown(site: &Site, node: u64, what: &str) -> String {
+pub async fn shown(site: &Site, node: u64, what: &str) -> String {
     let query = format!("SHOW GLOBAL {what}");
     let shown = link::shown(site.address(node), OPERATOR, &query).await;
     shown.expect("it answers")

@@ -137,6 +137,15 @@ impl Site {
 
     /// Everything runs, and nobody has a role.
     pub async fn empty(plan: Plan) -> Site {
+        let mut site = Self::unattended(plan).await;
+        for node in ALL {
+            site.start_agent(node).await;
+        }
+        site
+    }
+
+    /// Everything runs but the agents.
+    pub async fn unattended(plan: Plan) -> Site {
         let _traced = tracing_subscriber::fmt()
             .with_max_level(level())
             .with_test_writer()
@@ -178,7 +187,6 @@ impl Site {
         }
         for node in ALL {
             site.is_up(node).await;
-            site.start_agent(node).await;
         }
         site
     }

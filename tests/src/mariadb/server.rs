@@ -171,11 +171,13 @@ impl Shared {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Also one that has ended by itself.
+    /// Also one that has ended by itself: it says so, and is forgotten then.
+    #[expect(clippy::print_stdout, reason = "why it has ended has to be seen")]
     fn start(&self) -> Result<(), ProcessError> {
         let mut process = self.lock();
-        // It says so, and is forgotten then.
-        let _ended = process.check();
+        if let Err(ended) = process.check() {
+            println!("{ended}");
+        }
         process.start()
     }
 }

@@ -207,7 +207,7 @@ fn accounts() -> String {
     all.extend(agents_account());
     all.extend([
         create(OPERATOR),
-        grant("ALL PRIVILEGES ON *.*", OPERATOR),
+        grant("ALL PRIVILEGES ON *.*", OPERATOR) + " WITH GRANT OPTION",
         create(WRITER),
         grant("ALL PRIVILEGES ON app.*", WRITER),
         create(KEEPER),
