@@ -12,6 +12,8 @@ mod kills;
 mod load;
 #[path = "mysql/looks.rs"]
 mod looks;
+#[path = "mysql/purged.rs"]
+mod purged;
 #[path = "mysql/replicas.rs"]
 mod replicas;
 #[path = "mysql/returns.rs"]
@@ -26,3 +28,5 @@ mod site;
 mod switching;
 #[path = "mysql/tally.rs"]
 mod tally;
+#[path = "mysql/weakened.rs"]
+mod weakened;
