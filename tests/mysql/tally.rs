@@ -62,7 +62,10 @@ impl Tally {
 
     /// The same, of one part of a round.
     pub fn gap_while(&mut self, what: &str, load: &Load, since: Moment) {
-        self.took(&format!("longest gap while {what}"), load.longest_gap_ms(since));
+        self.took(
+            &format!("longest gap while {what}"),
+            load.longest_gap_ms(since),
+        );
     }
 
     /// Something lasted from a moment until now.
