@@ -171,7 +171,7 @@ impl Mysql {
             managed: known.as_ref().is_some_and(|known| known.given.is_some()),
             given: known.as_ref().and_then(|known| known.given),
             number: known.as_ref().map_or(0, |known| known.number),
-            process: known.map(|known| known.run),
+            process: known.as_ref().map(|known| known.run.clone()),
             sought: false,
             fence_due: false,
             prepared: false,
@@ -184,7 +184,7 @@ impl Mysql {
             adoption: None,
             quiesced_until: None,
             gap: None,
-            verdict: None,
+            verdict: known.and_then(|known| known.verdict),
             copying: None,
             copy_failed: String::new(),
             copy_after: None,
@@ -261,6 +261,7 @@ impl Mysql {
                 given: self.given,
                 run,
                 number: self.number.max(1),
+                verdict: self.verdict.clone(),
             });
         }
     }

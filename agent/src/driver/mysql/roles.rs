@@ -38,6 +38,7 @@ impl Mysql {
         self.permits = None;
         let adopted = self.is_adopted(acks);
         self.adoption = None;
+        self.verdict = None;
         self.remember(Given::Primary { acks });
         self.source = None;
         self.saving.forget();
