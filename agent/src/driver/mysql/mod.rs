@@ -127,8 +127,8 @@ pub(super) struct Mysql {
     copying: Option<Copying>,
     copy_failed: String,
     copy_after: Option<Instant>,
-    /// Why it does not follow whom it was told to.
-    unfollowed: Option<String>,
+    /// Why it has not the role that it was told to take.
+    undone: Option<String>,
     /// What it cannot apply.
     stuck: Option<Stuck>,
     last: Last,
@@ -188,7 +188,7 @@ impl Mysql {
             copying: None,
             copy_failed: String::new(),
             copy_after: None,
-            unfollowed: None,
+            undone: None,
             stuck: None,
             last: Last::default(),
             settings: Arc::new(settings),
@@ -279,8 +279,10 @@ impl Mysql {
                 write_acks,
                 strict,
             } => {
-                self.promote(epoch, if strict { write_acks } else { 0 })
-                    .await
+                let acks = if strict { write_acks } else { 0 };
+                let promoted = self.promote(epoch, acks).await;
+                self.undone = promoted.as_ref().err().map(ToString::to_string);
+                promoted
             }
             Action::Follow { epoch, primary } => self.follow(epoch, primary).await,
             Action::Fence { orderly } => self.fence(orderly).await,

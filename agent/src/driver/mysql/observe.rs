@@ -289,8 +289,8 @@ impl Mysql {
         trouble.extend(self.gap_told());
         trouble.extend(broken.clone());
         trouble.extend(replica.and_then(unlinked));
-        let told = self.copy_told().or(self.unfollowed.clone());
-        trouble.extend(told.filter(|_| look.seen.read_only));
+        let told = self.copy_told().or(self.undone.clone());
+        trouble.extend(told.filter(|_| look.seen.read_only || self.given.is_none()));
         trouble.extend(look.seen.unsafe_settings.iter().cloned());
         trouble.extend(self.careless.then(careless));
         trouble.extend(stranger);
