@@ -1,7 +1,8 @@
 //! A primary that answers a ping while all its threads are stuck.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::sync::Mutex;
 
 use tenure_core::Cause;
 use tenure_tests::failover::moment::Moment;
@@ -9,7 +10,7 @@ use tenure_tests::mariadb::config::{KEEPER, OPERATOR, WRITER};
 use tenure_tests::mariadb::link;
 
 use super::sessions::Session;
-use super::site::{Plan, Site, rounds};
+use super::site::{Plan, Site, eventually, rounds};
 use super::tally::Tally;
 
 /// Commits stand still at the last step of a backup that nobody ends: whoever asks is answered all the same.
@@ -56,7 +57,12 @@ async fn a_primary_whose_commits_all_stand_still_is_moved_although_it_answers() 
 /// A disk on a file of its own, which can be made to stand still.
 struct Frozen {
     at: PathBuf,
+    /// Lets it go on when nobody is left who would.
+    guard: Mutex<Option<Child>>,
 }
+
+/// For how long it stands still at most, in seconds.
+const STILL_FOR: &str = "120";
 
 fn ran(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output();
@@ -81,7 +87,10 @@ impl Frozen {
         let mounted = ran("mkfs.ext4", &["-q", "-F", &image])
             .and_then(|()| ran("mount", &["-o", "loop", &image, &place]));
         match mounted {
-            Ok(()) => Some(Frozen { at }),
+            Ok(()) => Some(Frozen {
+                at,
+                guard: Mutex::new(None),
+            }),
             Err(why) => {
                 println!("SKIPPED: no file system of its own can be mounted here: {why}");
                 None
@@ -90,11 +99,19 @@ impl Frozen {
     }
 
     fn freeze(&self) {
+        let mut guard = Command::new("sh");
+        guard.args(["-c", "sleep $1; exec fsfreeze -u \"$0\""]);
+        let guard = guard.arg(&self.at).arg(STILL_FOR).spawn();
+        *self.guard.lock().expect("held by nobody") = Some(guard.expect("sh can be run"));
         ran("fsfreeze", &["-f", &self.at.display().to_string()]).expect("it stands still");
     }
 
     /// A no-op where it does not stand still.
     fn thaw(&self) -> Result<(), String> {
+        if let Some(mut guard) = self.guard.lock().expect("held by nobody").take() {
+            let ended = guard.kill().and_then(|()| guard.wait());
+            ended.expect("the guard is ended");
+        }
         ran("fsfreeze", &["-u", &self.at.display().to_string()])
     }
 }
@@ -149,7 +166,11 @@ async fn a_primary_whose_disk_stands_still_is_replaced_and_follows_when_it_goes_
         site.whole().await;
         tally.since("back in sync", returns);
         println!("it returned: {}", site.returned(next).await);
-        site.switchover(Some(primary)).await.expect("moved back");
+        // It may take some time to catch up, on a disk on a file.
+        eventually("it is primary once more", || async {
+            site.switchover(Some(primary)).await.ok()
+        })
+        .await;
         site.whole().await;
     }
     site.nothing_lost(load).await;
