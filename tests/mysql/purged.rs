@@ -9,6 +9,11 @@ use tenure_tests::mariadb::link;
 use super::site::{Site, rounds};
 use super::tally::Tally;
 
+/// What an estimate begins with.
+const ABOUT: &str = " of about ";
+/// The size of the file that every server begins with, and which is copied with the rest.
+const FIRST_FILE: u64 = 12 << 20;
+
 impl Site {
     /// The primary forgets what it has logged until now, whoever still lacks it.
     pub async fn purge(&self, primary: u64) {
@@ -63,10 +68,13 @@ async fn a_replica_that_lacks_what_was_purged_is_copied_anew_by_itself() {
         let said = site
             .until("it is said", || async {
                 let said = site.remark(late).await;
-                said.contains("copying all data of").then_some(said)
+                (said.contains("copying all data of") && said.contains(ABOUT)).then_some(said)
             })
             .await;
         println!("{said}");
+        let about = said.split(ABOUT).nth(1).and_then(|it| it.split(',').next());
+        let about: u64 = about.and_then(|it| it.parse().ok()).expect("bytes");
+        assert!(about > FIRST_FILE, "{said}");
         site.whole().await;
         tally.since("back in sync", returns);
         assert_ne!(site.data_of(late), data, "its data is a copy");

@@ -153,13 +153,14 @@ impl Job {
         replace(&self.datadir, &copy)
     }
 
-    /// How much there is to copy, about.
+    /// How much there is to copy, about. The sizes of tables are shown only to those who may read them, those of their
+    /// files to an agent.
     async fn estimate(&self) {
         let Ok(mut line) = self.dial.to(&self.primary).line().await else {
             return;
         };
-        let text = "SELECT CAST(SUM(DATA_LENGTH + INDEX_LENGTH) AS UNSIGNED) AS bytes \
-                    FROM information_schema.TABLES";
+        let text = "SELECT CAST(SUM(FILE_SIZE) AS UNSIGNED) AS bytes \
+                    FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME <> 'innodb_temporary'";
         let answers = line.ask(text, Duration::from_secs(10)).await;
         let bytes = answers.iter().flatten().flatten().next();
         let bytes = bytes.and_then(|row| row.number("bytes")).unwrap_or(0);
