@@ -159,6 +159,7 @@ impl Mysql {
             let _ = self.looks_for_tables().await;
         }
         self.acting.warm_up(&self.dial).await;
+        self.apply_again(look.dialect, &look.seen.replication).await;
         let stranger = match look.role(self.given) {
             Observed::Writable => {
                 self.hold_to_policy(&mut look).await;

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Mysql;
+use super::dialect::Dialect;
 use super::gtid::Gtids;
 use super::status::Replication;
 
 /// How long a transaction that could not be applied is left alone before it is tried once more.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The same, where to try throws away what was received: whoever lets it follow sends it once more.
+const ANEW_AFTER: Duration = Duration::from_secs(10);
 
 /// What stopped a replica that has applied nothing since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +42,11 @@ impl Stuck {
 
     /// Whether it is time to try once more, which is taken to be done.
     pub(super) fn tries(&mut self, now: Instant) -> bool {
-        let due = self.tried.is_none_or(|tried| now >= tried + AGAIN_AFTER);
+        self.tries_after(now, AGAIN_AFTER)
+    }
+
+    fn tries_after(&mut self, now: Instant, pause: Duration) -> bool {
+        let due = self.tried.is_none_or(|tried| now >= tried + pause);
         if due {
             self.tried = Some(now);
         }
@@ -47,6 +56,36 @@ impl Stuck {
     /// Why it will not catch up by itself.
     pub(super) fn told(&self) -> String {
         format!("replication has stopped: {}", self.error)
+    }
+}
+
+impl Mysql {
+    /// What has stopped is tried again at intervals, whether or not it is to follow anybody at present: one that says
+    /// that it fails is not let in before it is well.
+    pub(super) async fn apply_again(&mut self, dialect: Dialect, own: &Replication) {
+        let stopped = own.replica.as_ref();
+        let stopped = stopped.filter(|it| !it.applies && !it.apply_error.is_empty());
+        let Some(replica) = stopped.filter(|_| self.managed && !self.was_primary()) else {
+            return;
+        };
+        self.stuck = Stuck::after(self.stuck.take(), own);
+        let now = Instant::now();
+        let rests = replica.receiving == "No";
+        let pause = if rests { ANEW_AFTER } else { AGAIN_AFTER };
+        let due = self
+            .stuck
+            .as_mut()
+            .is_some_and(|it| it.tries_after(now, pause));
+        if self.copying.is_some() || !due {
+            return;
+        }
+        if rests {
+            // With both halves at rest the server throws away what it has received.
+            self.is_another_store();
+        }
+        let text = dialect.start_applying();
+        // The next look sees whether it helped.
+        let _ = self.told("to apply once more", text).await;
     }
 }
 
