@@ -53,7 +53,7 @@ async fn a_store(purge: bool) -> Fixture {
 fn damage(image: &Path) {
     let db = sled::Config::new()
         .path(image)
-        .segment_size(16 << 20)
+        .segment_size(8 << 20)
         .open()
         .expect("database");
     let rows = db.open_tree("rows-1").expect("rows");
