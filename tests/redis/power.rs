@@ -37,7 +37,9 @@ impl Site {
             eventually("the append-only file", || async {
                 let info = Info::of(address, "persistence").await.ok()?;
                 let idle = ["aof_rewrite_in_progress", "aof_rewrite_scheduled"];
-                idle.iter().all(|field| info.get(field) == "0").then_some(())
+                idle.iter()
+                    .all(|field| info.get(field) == "0")
+                    .then_some(())
             })
             .await;
         }
