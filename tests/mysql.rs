@@ -1,6 +1,9 @@
 //! Real `mariadbd` processes under agents and servers of this build: what befalls a primary and its replicas, what is
-//! decided about it and why, and that nothing that was committed is lost. `TENURE_MYSQL_ROUNDS` repeats what is in turns.
+//! decided about it and why, and that nothing that was committed is lost. Each fault comes once or twice, or as often as
+//! `TENURE_MYSQL_ROUNDS` says, from equal footing each time; a line that begins with `TALLY` says what came of it.
 
+#[path = "mysql/adopt.rs"]
+mod adopt;
 #[path = "mysql/full.rs"]
 mod full;
 #[path = "mysql/kills.rs"]
@@ -9,6 +12,8 @@ mod kills;
 mod load;
 #[path = "mysql/looks.rs"]
 mod looks;
+#[path = "mysql/purged.rs"]
+mod purged;
 #[path = "mysql/replicas.rs"]
 mod replicas;
 #[path = "mysql/returns.rs"]
@@ -21,3 +26,7 @@ mod setup;
 mod site;
 #[path = "mysql/switching.rs"]
 mod switching;
+#[path = "mysql/tally.rs"]
+mod tally;
+#[path = "mysql/weakened.rs"]
+mod weakened;

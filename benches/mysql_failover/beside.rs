@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tenure_benches::process::Process;
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::writer::Outcome;
-use tenure_tests::mariadb::config::{AGENT, WRITER};
+use tenure_tests::mariadb::config::{OPERATOR, WRITER};
 use tenure_tests::mariadb::link;
 use tenure_tests::mariadb::writer::{send, write_of};
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +78,7 @@ impl Beside {
         );
         loop {
             self.process.check()?;
-            let last = match link::ask::<u64>(address, AGENT, &query).await {
+            let last = match link::ask::<u64>(address, OPERATOR, &query).await {
                 Ok(found) if !found.is_empty() => return Ok(()),
                 Ok(_) => format!("{address} has nothing of it"),
                 Err(error) => error.to_string(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tenure_client::core::{Phase, Receipt};
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::trace::Trace;
-use tenure_tests::mariadb::config::AGENT;
+use tenure_tests::mariadb::config::OPERATOR;
 use tenure_tests::mariadb::link;
 
 use crate::beside::{Beside, Noted};
@@ -226,7 +226,7 @@ async fn missing(
     writer: &str,
     numbers: &[u64],
 ) -> Result<BTreeSet<u64>, BenchError> {
-    let missing = link::missing(last, AGENT, writer, numbers).await;
+    let missing = link::missing(last, OPERATOR, writer, numbers).await;
     missing.map_err(|source| BenchError::Mariadb {
         what: "reading back what was acknowledged",
         address: last,

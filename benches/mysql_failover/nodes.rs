@@ -8,7 +8,7 @@ use mysql_async::Row;
 use tenure_benches::ports::free_ports;
 use tenure_benches::process::{Process, ProcessError};
 use tenure_tests::failover::moment::Moment;
-use tenure_tests::mariadb::config::{AGENT, Files};
+use tenure_tests::mariadb::config::{Files, OPERATOR};
 use tenure_tests::mariadb::link;
 use tenure_tests::mariadb::server::{Mariadb, arguments, program};
 
@@ -123,7 +123,7 @@ impl Nodes {
             .filter(|(at, _)| *at != primary);
         for (_, node) in others {
             let address = node.store.address;
-            let rows = link::ask::<Row>(address, AGENT, "SHOW ALL SLAVES STATUS").await;
+            let rows = link::ask::<Row>(address, OPERATOR, "SHOW ALL SLAVES STATUS").await;
             let rows = rows.map_err(|error| format!("{address}: {error}"))?;
             let is_right = rows.iter().any(|row| {
                 let text = |name: &str| row.get::<String, _>(name).unwrap_or_default();

@@ -14,7 +14,7 @@ use tenure_client::{Client, Consistency, Error, FailoverOptions, Options as Clie
 use tenure_tests::failover::config::{Listens, node_name, server};
 use tenure_tests::failover::follower::Follower;
 use tenure_tests::failover::moment::Moment;
-use tenure_tests::mariadb::config::{AGENT, SERVICE, agent};
+use tenure_tests::mariadb::config::{OPERATOR, SERVICE, agent};
 use tenure_tests::mariadb::server::program;
 use tenure_tests::mariadb::writer::prepare;
 
@@ -72,7 +72,7 @@ impl Stack {
         stack.choose_first().await?;
         let first = stack.settled().await?;
         let address = stack.nodes.address(first);
-        let prepared = prepare(address, AGENT).await;
+        let prepared = prepare(address, OPERATOR).await;
         prepared.map_err(|source| BenchError::Mariadb {
             what: "making the writers' table",
             address,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_client::Client;
-use tenure_tests::failover::follower::Follower;
+use tenure_tests::failover::follower::{Follower, Named};
 use tenure_tests::failover::moment::Moment;
 use tenure_tests::failover::trace::{Shared, Trace};
-use tenure_tests::mariadb::config::AGENT;
+use tenure_tests::mariadb::config::OPERATOR;
 use tenure_tests::mariadb::link;
 use tenure_tests::mariadb::writer::Writer;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::site::{eventually, service};
@@ -31,8 +31,23 @@ pub struct Load {
 }
 
 impl Load {
+    /// By writers that follow the primary.
     pub async fn start(client: &Client) -> Load {
-        let follower = Follower::of(client, &service()).await.expect("follows");
+        Self::by(Follower::of(client, &service()).await.expect("follows"))
+    }
+
+    /// By writers that know of one server and of nothing else.
+    pub fn at(address: SocketAddr) -> Load {
+        let (teller, named) = watch::channel(Named {
+            address: Some(address),
+            at: Moment::now(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { teller.closed().await });
+        Self::by(Follower::new(named, Arc::new(Notify::new()), tasks))
+    }
+
+    fn by(follower: Follower) -> Load {
         let (news, acknowledged) = watch::channel(0);
         let news = Arc::new(news);
         let mut load = Load {
@@ -88,6 +103,13 @@ impl Load {
             .sum()
     }
 
+    /// How often a commit was refused since a moment.
+    pub fn refused_since(&self, since: Moment) -> usize {
+        let seen = self.seen().into_iter();
+        seen.map(|trace| trace.refused.iter().filter(|(at, _)| *at >= since).count())
+            .sum()
+    }
+
     /// Ends the writers.
     pub async fn rest(&mut self) {
         self.tasks.shutdown().await;
@@ -100,7 +122,7 @@ impl Load {
         for (name, trace) in &self.writers {
             let numbers: Vec<u64> = trace.seen().acks.iter().map(|ack| ack.number).collect();
             assert!(!numbers.is_empty(), "writer {name} has written nothing");
-            let missing = link::missing(primary, AGENT, name, &numbers).await;
+            let missing = link::missing(primary, OPERATOR, name, &numbers).await;
             let missing = missing.expect("the primary answers");
             lost.extend(missing.into_iter().map(|number| (*name, number)));
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tenure_client::{Consistency, Error, Resolved};
 use tenure_core::controller::{Explanation, Hold, HoldCode};
-use tenure_core::{Epoch, NodeId, Note, Receipt};
-use tenure_tests::mariadb::config::AGENT;
+use tenure_core::{Epoch, NodeId, Note, Receipt, Role};
+use tenure_tests::mariadb::config::OPERATOR;
 use tenure_tests::mariadb::link;
 
 use super::load::Load;
@@ -73,9 +73,27 @@ impl Site {
         .await;
     }
 
-    /// Everybody follows, in sync.
+    /// Everybody has the role that the present epoch gives it, and all are in sync: who is stated to be in sync right
+    /// after a change of primary is so by what was known before it.
     pub async fn whole(&self) {
-        self.in_sync_at_least(&ALL).await;
+        self.until("all in sync by the present epoch", || async {
+            let resolved = self.resolved().await?;
+            let assignment = resolved.assignment.as_ref()?;
+            let (primary, epoch) = (assignment.primary?.node, assignment.epoch);
+            let fits = |node: &u64| {
+                let node = NodeId(*node);
+                let role = match node == primary {
+                    true => Role::Primary,
+                    false => Role::Replica,
+                };
+                let mut instances = resolved.instances.iter();
+                let own = instances.find(|it| it.node == node);
+                let says = own.is_some_and(|it| it.report.role == Some((role, epoch)));
+                says && assignment.in_sync.contains(&node)
+            };
+            ALL.iter().all(fits).then_some(())
+        })
+        .await;
     }
 
     /// What an instance says of itself.
@@ -92,11 +110,15 @@ impl Site {
     pub async fn end_dumps(&self, primary: u64) {
         let address = self.address(primary);
         let query = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'";
-        let dumps: Vec<u64> = link::ask(address, AGENT, query).await.expect("it answers");
+        let dumps: Vec<u64> = link::ask(address, OPERATOR, query)
+            .await
+            .expect("it answers");
         assert_eq!(dumps.len(), 2, "both replicas are attached");
         for dump in dumps {
             let kill = format!("KILL {dump}");
-            link::tell(address, AGENT, &[&kill]).await.expect("killed");
+            link::tell(address, OPERATOR, &[&kill])
+                .await
+                .expect("killed");
         }
     }
 
@@ -150,7 +172,7 @@ impl Site {
             let mut sums = BTreeSet::new();
             for node in ALL {
                 let rows: Vec<(u64, String, String)> =
-                    link::ask(self.address(node), AGENT, query).await.ok()?;
+                    link::ask(self.address(node), OPERATOR, query).await.ok()?;
                 sums.extend(rows);
             }
             (sums.len() == 1).then_some(())

@@ -1,16 +1,16 @@
 //! From empty servers to a service with everything that a policy of no loss rests on.
 
 use tenure_core::controller::HoldCode;
-use tenure_tests::mariadb::config::{AGENT, WRITER};
+use tenure_tests::mariadb::config::{OPERATOR, WRITER};
 use tenure_tests::mariadb::link;
 use tenure_tests::mariadb::writer::TABLE;
 
 use super::site::{ALL, Plan, Site, lone};
 
 /// What a server shows of itself.
-async fn shown(site: &Site, node: u64, what: &str) -> String {
+pub async fn shown(site: &Site, node: u64, what: &str) -> String {
     let query = format!("SHOW GLOBAL {what}");
-    let shown = link::shown(site.address(node), AGENT, &query).await;
+    let shown = link::shown(site.address(node), OPERATOR, &query).await;
     shown.expect("it answers")
 }
 
@@ -57,7 +57,7 @@ async fn three_empty_servers_become_a_primary_and_two_replicas_that_acknowledge(
     super::site::eventually("the row everywhere", || async {
         for node in ALL {
             let query = "SELECT id FROM app.declared";
-            let rows: Vec<u64> = link::ask(site.address(node), AGENT, query).await.ok()?;
+            let rows: Vec<u64> = link::ask(site.address(node), OPERATOR, query).await.ok()?;
             (rows == [7]).then_some(())?;
         }
         Some(())
@@ -78,6 +78,6 @@ async fn one_that_nobody_has_given_a_role_takes_no_writes() {
     let refused = refused.expect_err("it takes no writes").to_string();
     assert!(refused.contains("1290"), "{refused}");
     let history = "SHOW GLOBAL VARIABLES LIKE 'gtid_binlog_pos'";
-    let history = link::shown(store.address, AGENT, history).await;
+    let history = link::shown(store.address, OPERATOR, history).await;
     assert_eq!(history.expect("it answers"), "", "it has no history");
 }

@@ -15,7 +15,7 @@ use tenure_core::{
 };
 use tenure_server::{Config, Running, Server};
 use tenure_tests::failover::config::{Listens, node_name, server};
-use tenure_tests::mariadb::config::{AGENT, Files, SERVICE, agent};
+use tenure_tests::mariadb::config::{Files, OPERATOR, SERVICE, agent};
 use tenure_tests::mariadb::server::Mariadb;
 use tenure_tests::mariadb::template::Template;
 use tenure_tests::mariadb::writer::prepare;
@@ -129,7 +129,7 @@ impl Site {
         let site = Self::empty(plan).await;
         site.choose_first().await;
         site.whole().await;
-        prepare(site.primary_now().await, AGENT)
+        prepare(site.primary_now().await, OPERATOR)
             .await
             .expect("a table to write to");
         site
@@ -137,6 +137,15 @@ impl Site {
 
     /// Everything runs, and nobody has a role.
     pub async fn empty(plan: Plan) -> Site {
+        let mut site = Self::unattended(plan).await;
+        for node in ALL {
+            site.start_agent(node).await;
+        }
+        site
+    }
+
+    /// Everything runs but the agents.
+    pub async fn unattended(plan: Plan) -> Site {
         let _traced = tracing_subscriber::fmt()
             .with_max_level(level())
             .with_test_writer()
@@ -178,7 +187,6 @@ impl Site {
         }
         for node in ALL {
             site.is_up(node).await;
-            site.start_agent(node).await;
         }
         site
     }

@@ -4,6 +4,9 @@
 use super::{Agent, Output, instance::Instance};
 use crate::{Directive, Epoch, Grant, Millis, Moment, Wanted, lease};
 
+/// The epoch of the first primary that a service ever has.
+const FIRST: Epoch = Epoch(1);
+
 /// What a grant allows, and to whom it was given.
 #[derive(Clone, Copy)]
 struct Allowed {
@@ -59,6 +62,12 @@ impl Agent {
 
 impl Instance {
     fn direct(&mut self, directive: Directive, allowed: Allowed) {
+        if self.epoch < FIRST && directive.epoch == FIRST {
+            let until = allowed
+                .sent
+                .map(|sent| lease::holder_until(sent, allowed.lease));
+            self.adopted_until = until.unwrap_or(Moment(0));
+        }
         if directive.epoch > self.epoch {
             self.surveyed = None;
             self.returned = None;
@@ -91,6 +100,14 @@ impl Instance {
 
     /// Counted from before the leader could know of it. What was granted to a holder that has let go
     /// since is void: the leader may have heard of that already and have turned to another.
+    /// Whether it is the first primary there ever was, about to be promoted as it is: its writers are not to notice. The
+    /// leader counts it as a holder for as long.
+    pub(super) fn is_adopted(&self, now: Moment) -> bool {
+        let wanted = self.directive.as_ref();
+        let wanted = wanted.is_some_and(|it| matches!(it.wanted, Wanted::Primary { .. }));
+        now < self.adopted_until && self.epoch == FIRST && wanted
+    }
+
     fn allow(&mut self, allowed: Allowed) {
         if allowed.answers < self.idle_since || allowed.lease == Millis(0) {
             return;

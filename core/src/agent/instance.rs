@@ -30,6 +30,9 @@ pub(super) struct Instance {
     pub(super) idle_since: u64,
     /// Until when it may take writes, by grants.
     pub(super) leased_until: Moment,
+    /// Until when it may go on as it took writes before anybody spoke of it: it is to be the first primary, and was
+    /// granted that.
+    pub(super) adopted_until: Moment,
     /// Who could be promoted in its place, and where they are asked for pledges; None when that is not
     /// known, or when somebody cannot be asked.
     pub(super) electors: Option<BTreeMap<NodeId, Endpoint>>,
@@ -92,6 +95,7 @@ impl Instance {
             },
             idle_since: 0,
             leased_until: kept.leased_until,
+            adopted_until: Moment(0),
             electors: None,
             pledges: Pledges::default(),
             pledged_until: kept.pledged_until,
@@ -204,7 +208,7 @@ impl Instance {
             Standing::Primary(_) | Standing::Quiesced(_) => self.primary_by(now).is_none(),
             Standing::Idle(_) => {
                 let writable = self.epoch > Epoch(0) && self.seen.role == Observed::Writable;
-                writable || self.is_promoting()
+                (writable && !self.is_adopted(now)) || self.is_promoting()
             }
         }
     }
@@ -363,8 +367,8 @@ impl Instance {
         {
             self.standing = Standing::Primary(epoch);
         }
-        if now >= self.not_before {
-            self.not_before = Moment(0);
+        for over in [&mut self.not_before, &mut self.adopted_until] {
+            *over = if now >= *over { Moment(0) } else { *over };
         }
     }
 
@@ -377,7 +381,8 @@ impl Instance {
     pub(super) fn due(&self) -> Option<Moment> {
         let holds = self.standing.holds().filter(|_| !self.is_fencing());
         let ends = holds.map(|_| self.authority_until().max(self.not_before));
-        let waits = (self.not_before > Moment(0)).then_some(self.not_before);
+        let waits = [self.not_before, self.adopted_until].into_iter();
+        let waits = waits.filter(|until| *until > Moment(0));
         ends.into_iter().chain(waits).min()
     }
 }

@@ -8,8 +8,8 @@ use super::{
     leading::Leading,
 };
 use crate::{
-    Directive, Epoch, Fellow, Grant, Instance, Kind, LossPolicy, Member, Millis, NodeId, Presence,
-    Role, ServiceName, Wanted, lease,
+    Cause, Directive, Epoch, Fellow, Grant, Instance, Kind, LossPolicy, Member, Millis, NodeId,
+    Presence, Role, ServiceName, Wanted, lease,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,6 +146,8 @@ impl Leading {
         let standby = plain(view.name.clone(), epoch, Wanted::Standby);
         let quiesce = match &course.stage {
             Stage::Steady => None,
+            // That it is assigned says that it is committed: there was nobody before, who may serve already.
+            Stage::Failing(failing) if failing.cause == Cause::First => None,
             Stage::Failing(_) => return standby,
             Stage::Switching(switching) => match switching.step {
                 Step::Quiesce | Step::CatchUp { .. } => {

@@ -23,6 +23,12 @@ pub const AGENT: Login = Login {
     password: "an agent's word",
 };
 
+/// The account of those who may do everything, also write past a fence.
+pub const OPERATOR: Login = Login {
+    name: "operator",
+    password: "an operator's word",
+};
+
 /// The account of those who write: it may do nothing that a fence does not stop.
 pub const WRITER: Login = Login {
     name: "app",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::config::{AGENT, Files, mariadbd};
+use super::config::{Files, OPERATOR, mariadbd};
 use super::link;
 use super::template::{Template, TemplateError};
 use crate::process::{Process, ProcessError};
@@ -148,7 +148,7 @@ impl Mariadb {
 
     /// Whether it answers.
     pub async fn is_up(&self) -> bool {
-        link::ask::<u64>(self.address, AGENT, "SELECT 1")
+        link::ask::<u64>(self.address, OPERATOR, "SELECT 1")
             .await
             .is_ok()
     }
@@ -171,11 +171,13 @@ impl Shared {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Also one that has ended by itself.
+    /// Also one that has ended by itself: it says so, and is forgotten then.
+    #[expect(clippy::print_stdout, reason = "why it has ended has to be seen")]
     fn start(&self) -> Result<(), ProcessError> {
         let mut process = self.lock();
-        // It says so, and is forgotten then.
-        let _ended = process.check();
+        if let Err(ended) = process.check() {
+            println!("{ended}");
+        }
         process.start()
     }
 }

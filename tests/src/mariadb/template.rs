@@ -1,15 +1,24 @@
-//! The data folder that every `mariadbd` begins with: system tables, and the accounts of agents and writers, with
-//! nothing in a binary log. To make it takes seconds, to copy it a moment.
+//! The data folder that every `mariadbd` begins with: system tables, and the accounts of agents, writers and operators,
+//! with nothing in a binary log. To make it takes seconds, to copy it a moment.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::config::{AGENT, Files, KEEPER, WRITER};
+use super::config::{AGENT, Files, KEEPER, Login, OPERATOR, WRITER};
 
-/// What must be the same for a template to be used again. To be changed with whatever is done below.
-const RECIPE: &str = "mariadb-template-2";
+/// What must be the same for a template to be used again, beside its accounts. To be changed with whatever is done
+/// below.
+const RECIPE: &str = "mariadb-template-3";
+
+/// The page that says which rights the agent's account needs: it gets these and no others.
+const PAGE: &str = include_str!("../../../README.md");
+/// With what the statements on that page begin and end that make the account.
+const PAGE_BEGINS: &str = "```sql\nSET SESSION sql_log_bin = 0;\n";
+const PAGE_ENDS: &str = "```";
+/// What stands there in the place of the password.
+const PAGE_PASSWORD: &str = "'...'";
 
 /// Sizes as the configuration has them, and small first files.
 const SIZES: [&str; 4] = [
@@ -65,14 +74,18 @@ impl Template {
             move |source| TemplateError::Write { path, source }
         };
         fs::create_dir_all(shelf).map_err(failed(shelf))?;
-        let lock = shelf.join(format!("{RECIPE}.lock"));
+        let accounts = accounts();
+        let mut digest = tenure_core::Digest::new();
+        digest.update(accounts.as_bytes());
+        let recipe = format!("{RECIPE}-{digest}");
+        let lock = shelf.join(format!("{recipe}.lock"));
         let held = File::create(&lock).map_err(failed(&lock))?;
         held.lock().map_err(failed(&lock))?;
-        let data = shelf.join(RECIPE);
+        let data = shelf.join(recipe);
         if !data.exists() {
             let begun = tempfile::tempdir_in(shelf).map_err(failed(shelf))?;
             let fresh = begun.path().join("data");
-            make(&fresh)?;
+            make(&fresh, &accounts)?;
             fs::rename(&fresh, &data).map_err(failed(&data))?;
         }
         Ok(Self { data })
@@ -132,7 +145,7 @@ fn run(program: &'static str, ran: io::Result<Output>) -> Result<(), TemplateErr
     })
 }
 
-fn make(data: &Path) -> Result<(), TemplateError> {
+fn make(data: &Path, accounts: &str) -> Result<(), TemplateError> {
     let datadir = format!("--datadir={}", data.display());
     let own = || {
         let mut own = vec!["--no-defaults", datadir.as_str()];
@@ -157,31 +170,81 @@ fn make(data: &Path) -> Result<(), TemplateError> {
         .stderr(Stdio::piped());
     let fed = bootstrap.spawn().and_then(|mut child| {
         if let Some(mut input) = child.stdin.take() {
-            input.write_all(accounts().as_bytes())?;
+            input.write_all(accounts.as_bytes())?;
         }
         child.wait_with_output()
     });
     run("mariadbd", fed)
 }
 
+/// The statements by which an operator makes the agent's account on a server, as the page for operators has them; with
+/// the first nothing of it gets into the binary log.
+#[must_use]
+pub fn agents_account() -> Vec<String> {
+    let begins = PAGE.find(PAGE_BEGINS).map_or(0, |at| at + "```sql\n".len());
+    let text = PAGE.get(begins..).unwrap_or_default();
+    let text = text.split(PAGE_ENDS).next().unwrap_or_default();
+    let password = format!("'{}'", AGENT.password.replace('\'', "''"));
+    let one_line = |statement: &str| {
+        let words: Vec<&str> = statement.split_whitespace().collect();
+        words.join(" ").replace(PAGE_PASSWORD, &password)
+    };
+    let all = text.split(';').map(one_line);
+    all.filter(|statement| !statement.is_empty()).collect()
+}
+
 /// A statement a line: that is how it is read.
 fn accounts() -> String {
-    let create = |login: super::config::Login| {
+    let create = |login: Login| {
         format!(
-            "CREATE USER '{}'@'%' IDENTIFIED BY '{}';\n",
+            "CREATE USER '{}'@'%' IDENTIFIED BY '{}'",
             login.name,
             login.password.replace('\'', "''")
         )
     };
-    format!(
-        "FLUSH PRIVILEGES;\n{}GRANT ALL PRIVILEGES ON *.* TO '{}'@'%' WITH GRANT OPTION;\n\
-         {}GRANT ALL PRIVILEGES ON app.* TO '{}'@'%';\n\
-         {}GRANT SELECT, RELOAD, LOCK TABLES, PROCESS ON *.* TO '{}'@'%';\nFLUSH PRIVILEGES;\n",
-        create(AGENT),
-        AGENT.name,
+    let grant = |rights: &str, login: Login| format!("GRANT {rights} TO '{}'@'%'", login.name);
+    let mut all = vec!["FLUSH PRIVILEGES".to_owned()];
+    all.extend(agents_account());
+    all.extend([
+        create(OPERATOR),
+        grant("ALL PRIVILEGES ON *.*", OPERATOR) + " WITH GRANT OPTION",
         create(WRITER),
-        WRITER.name,
+        grant("ALL PRIVILEGES ON app.*", WRITER),
         create(KEEPER),
-        KEEPER.name
-    )
+        grant("SELECT, RELOAD, LOCK TABLES, PROCESS ON *.*", KEEPER),
+        "FLUSH PRIVILEGES".to_owned(),
+    ]);
+    all.iter()
+        .map(|statement| format!("{statement};\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_gets_what_the_page_says_and_no_more() {
+        let all = agents_account();
+        let create = format!(
+            "CREATE USER 'tenure'@'%' IDENTIFIED BY '{}'",
+            AGENT.password.replace('\'', "''")
+        );
+        assert_eq!(
+            all.get(..2),
+            Some(&["SET SESSION sql_log_bin = 0".to_owned(), create][..])
+        );
+        let mut grants = all[2..].iter();
+        assert!(grants.len() >= 2, "{all:?}");
+        assert!(
+            grants.all(|it| it.starts_with("GRANT ") && it.contains(" TO 'tenure'@'%'")),
+            "{all:?}"
+        );
+        let everything = "ALL PRIVILEGES ON *.*";
+        assert!(
+            !all.iter()
+                .any(|it| it.contains(everything) || it.contains("SUPER")),
+            "{all:?}"
+        );
+    }
 }

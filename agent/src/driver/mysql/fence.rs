@@ -200,13 +200,20 @@ impl Mysql {
         }
     }
 
-    /// Ends every client: one of them holds up what is to be done.
+    /// Ends every client: one of them holds up what is to be done. What was told last may be held up with it, and the
+    /// connection of actions waits for its end, so this has a connection of its own.
     pub(super) async fn end_clients(&mut self) -> Result<(), DriverError> {
-        let agent = self.settings.login.username.clone();
-        let text = listing(Whose::Clients, &agent);
-        let answers = self.told("to list connections", &text).await?;
+        let within = self.settings.answer_within;
+        let text = listing(Whose::Clients, &self.settings.login.username);
+        let about = |trouble: Trouble| trouble.about(&self.dial.endpoint, "to end connections");
+        let mut line = self.dial.line().await.map_err(about)?;
+        let answers = line.ask(&text, within).await.map_err(about)?;
         for id in ids(&answers) {
-            self.end_connection(id).await?;
+            match line.ask(&format!("KILL CONNECTION {id}"), within).await {
+                // One that is gone already is what is wanted.
+                Ok(_) | Err(Trouble::Said { .. }) => {}
+                Err(trouble) => return Err(about(trouble)),
+            }
         }
         Ok(())
     }

@@ -76,10 +76,14 @@ impl Mysql {
         let given = self.given;
         let was_primary = given.is_some_and(Given::is_primary);
         let theirs = self.ask_primary(dialect, &primary).await?;
+        let purged = is_too_late_for(&own, &primary);
         let own = self.received_is_safe(dialect, own, &theirs).await?;
         let (rejoin, tail) = self
             .made_to_fit(dialect, own, epoch, &primary, &theirs)
             .await?;
+        if purged {
+            self.copied_since_purged(dialect, &primary).await?;
+        }
         self.attach(dialect, &primary).await?;
         self.is_fed_by(&primary, &theirs);
         self.fence_due = false;
@@ -113,12 +117,12 @@ impl Mysql {
         if let Ok(theirs) = self.ask_primary(dialect, primary).await {
             self.is_fed_by(primary, &theirs);
         }
+        if is_too_late_for(own, primary) {
+            return self.copied_since_purged(dialect, primary).await;
+        }
         let Some(replica) = &own.replica else {
             return Ok(());
         };
-        if lacks_what_is_purged(&replica.receive_error) && !replica.receives() {
-            return self.copied_since_purged(dialect, primary).await;
-        }
         if !replica.applies && replica.receiving == "No" {
             // With both halves at rest the server throws away what it has received.
             self.is_another_store();
@@ -360,6 +364,14 @@ impl Mysql {
             sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Whether it was told by this primary that what it lacks is gone.
+fn is_too_late_for(own: &Replication, primary: &Endpoint) -> bool {
+    own.replica.as_ref().is_some_and(|replica| {
+        let same = (replica.host.clone(), replica.port) == host_and_port(primary);
+        same && !replica.receives() && lacks_what_is_purged(&replica.receive_error)
+    })
 }
 
 /// Whether the primary does not have any more what a replica lacks, as both dialects word it.

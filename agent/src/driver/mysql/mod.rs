@@ -21,6 +21,7 @@
 //!   lost what it had received.
 
 mod acting;
+mod adopt;
 mod copy;
 mod dialect;
 mod events;
@@ -58,6 +59,7 @@ use super::presence::PresenceTeller;
 use super::start::Starter;
 use super::{ConfigError, Doing, Driver, DriverError, InstanceAt, PresenceWatch};
 use acting::Acting;
+use adopt::Adoption;
 use dialect::Dialect;
 use exit::ExitWatch;
 use follow::{Source, Verdict};
@@ -114,6 +116,8 @@ pub(super) struct Mysql {
     /// Whose accounts may be attached; None while nobody has said.
     permits: Option<BTreeSet<String>>,
     pause: Option<Pause>,
+    /// A primary that serves already is being taken over.
+    adoption: Option<Adoption>,
     quiesced_until: Option<Instant>,
     /// Why commits were seen not to wait for replicas, and when.
     gap: Option<(String, Instant)>,
@@ -177,6 +181,7 @@ impl Mysql {
             source: None,
             permits: None,
             pause: None,
+            adoption: None,
             quiesced_until: None,
             gap: None,
             verdict: None,

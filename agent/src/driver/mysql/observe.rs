@@ -202,6 +202,7 @@ impl Mysql {
         self.prepared = false;
         self.source = None;
         self.permits = None;
+        self.adoption = None;
         let keeps = self.was_primary() && look.seen.is_durable() && !look.seen.acknowledges;
         if !keeps || self.number == 0 {
             self.number = number_of(&look.run);
@@ -225,6 +226,9 @@ impl Mysql {
             Some(Given::Primary { acks }) => acks,
             Some(Given::Replica) | None => return,
         };
+        if self.adopted(look.dialect, &look.seen.semi).await {
+            return;
+        }
         let Some(gap) = look.seen.semi.gap(acks) else {
             return;
         };

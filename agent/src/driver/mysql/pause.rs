@@ -53,7 +53,14 @@ impl Mysql {
                 answer: "it is a replica".to_owned(),
             });
         }
-        let lasting = Duration::from_millis(lasting.0);
+        self.hold_writes(Duration::from_millis(lasting.0)).await?;
+        let own = self.replication(dialect).await?;
+        let lineage = self.lineage().await?;
+        Ok(Feat::At(self.position(&own, &lineage)))
+    }
+
+    /// Holds writes back for so long at most.
+    pub(super) async fn hold_writes(&mut self, lasting: Duration) -> Result<(), DriverError> {
         let until = Instant::now() + lasting;
         self.pause = None;
         // From before it is asked: the probe's write may be held from then on.
@@ -70,9 +77,7 @@ impl Mysql {
             return Err(error);
         }
         self.pause = Some(Pause::new(line, until));
-        let own = self.replication(dialect).await?;
-        let lineage = self.lineage().await?;
-        Ok(Feat::At(self.position(&own, &lineage)))
+        Ok(())
     }
 
     pub(super) async fn resume(&mut self) -> Result<Feat, DriverError> {

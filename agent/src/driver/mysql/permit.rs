@@ -74,6 +74,7 @@ impl Mysql {
             }
             sleep(LOOK_EVERY).await;
         }
+        self.waits_for_replicas(dialect).await?;
         let own = self.replication(dialect).await?;
         let lineage = self.lineage().await?;
         Ok(Feat::Permits(self.position(&own, &lineage)))

@@ -40,6 +40,8 @@ impl Mysql {
         let own = self.applied_in_spite(dialect, own).await?;
         // Whoever may be attached is said anew to each primary.
         self.permits = None;
+        let adopted = self.is_adopted(acks);
+        self.adoption = None;
         self.remember(Given::Primary { acks });
         self.source = None;
         self.saving.forget();
@@ -50,8 +52,13 @@ impl Mysql {
             // It serves already, as when an existing primary is adopted: no write of anybody's fails, and a
             // wait that somebody is in is not ended.
             self.write_epoch(dialect, epoch, &own.done).await?;
-            self.told_the_same("to have commits wait for replicas", &semi)
-                .await?;
+            match adopted {
+                true => self.adopt(acks),
+                false => {
+                    let what = "to have commits wait for replicas";
+                    self.told_the_same(what, &semi).await?;
+                }
+            }
         } else {
             let none = dialect.semi_sync(0);
             let stop = match own.replica {

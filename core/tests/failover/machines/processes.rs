@@ -2,7 +2,7 @@
 
 use super::member::{Bench, acts, one, primary, replica, running, standby};
 use tenure_core::{
-    Position, Presence, Role, Standing,
+    Millis, Position, Presence, Role, Standing,
     agent::{Action, Feat, Observation, Observed},
 };
 
@@ -173,4 +173,48 @@ fn whatever_takes_writes_without_being_wanted_to_is_fenced() {
     let answers = bench.beats();
     let out = bench.granted(answers, standby(1));
     assert!(matches!(one(&out).1, Action::Fence { orderly: false }));
+}
+
+/// A set of replicas is adopted while its primary serves: whoever writes to it is not to notice.
+#[test]
+fn the_first_primary_that_serves_already_is_promoted_as_it_is() {
+    let mut bench = Bench::new();
+    bench.see(running(1, Observed::Writable));
+    let answers = bench.beats();
+    let (_, what) = one(&bench.granted(answers, primary(1)));
+    assert!(matches!(what, Action::Promote { .. }), "{what:?}");
+
+    // A heartbeat is under way that says that it holds nothing: only the grant after it counts.
+    let mut bench = Bench::new();
+    bench.see(running(1, Observed::Writable));
+    let answers = bench.beats();
+    bench.beats();
+    assert_eq!(acts(&bench.granted(answers, primary(1))), []);
+    let answers = bench.beats();
+    let (_, what) = one(&bench.granted(answers, primary(1)));
+    assert!(matches!(what, Action::Promote { .. }), "{what:?}");
+}
+
+#[test]
+fn one_that_serves_already_is_fenced_when_nobody_confirms_that_it_may() {
+    let mut bench = Bench::new();
+    bench.see(running(1, Observed::Writable));
+    let answers = bench.beats();
+    let sent = bench.beaten_at;
+    bench.beats();
+    assert_eq!(acts(&bench.granted(answers, primary(1))), []);
+    let left = sent.after(Millis(1_000)).since(bench.now).0;
+    assert_eq!(acts(&bench.pass(left - 1)), [], "its lease would still run");
+    let fenced = acts(&bench.pass(1)).into_iter().next();
+    let fenced = fenced.map(|(_, what)| what);
+    assert_eq!(fenced, Some(Action::Fence { orderly: false }));
+
+    // Another is the first primary, or there was one before.
+    for directive in [replica(1), standby(1), primary(2)] {
+        let mut bench = Bench::new();
+        bench.see(running(1, Observed::Writable));
+        let answers = bench.beats();
+        let (_, what) = one(&bench.granted(answers, directive));
+        assert_eq!(what, Action::Fence { orderly: false });
+    }
 }
