@@ -4,6 +4,8 @@
 
 #[path = "mysql/adopt.rs"]
 mod adopt;
+#[path = "mysql/elsewhere.rs"]
+mod elsewhere;
 #[path = "mysql/full.rs"]
 mod full;
 #[path = "mysql/kills.rs"]

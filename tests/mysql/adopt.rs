@@ -93,7 +93,7 @@ async fn a_set_of_replicas_that_serves_is_adopted_and_its_writers_notice_nothing
     for node in ALL {
         let read_only = shown(&site, node, "VARIABLES LIKE 'read_only'").await;
         assert_eq!(read_only == "OFF", node == PRIMARY, "node {node}");
-        println!("node {node}: {:?}", site.remark(node).await);
+        println!("{}", site.remark(node).await);
     }
     let acknowledge = shown(&site, PRIMARY, "STATUS LIKE 'Rpl_semi_sync_master_clients'").await;
     assert_eq!(acknowledge, "2", "both replicas acknowledge");

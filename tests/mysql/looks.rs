@@ -96,12 +96,16 @@ impl Site {
         .await;
     }
 
-    /// What an instance says of itself.
+    /// What `explain` says of an instance, with its remark: the state has that only as it was at the latest change of
+    /// its health or role.
     pub async fn remark(&self, of: u64) -> String {
+        let name = format!("{}: ", super::site::name(of));
         eventually("an instance", || async {
-            let resolved = self.resolved().await?;
-            let found = resolved.instances.into_iter().find(|it| it.node.0 == of)?;
-            Some(found.report.note.as_str().to_owned())
+            let mut facts = self.explained().await.facts.into_iter();
+            facts.find_map(|fact| {
+                let fact = fact.as_str();
+                fact.starts_with(&name).then(|| fact.to_owned())
+            })
         })
         .await
     }

@@ -57,6 +57,7 @@ async fn a_replica_that_lacks_what_was_purged_is_copied_anew_by_itself() {
         load.acknowledged(300).await;
         site.purge(primary).await;
         load.acknowledged(100).await;
+        tally.gap_while("it is away", &load, before);
         let returns = Moment::now();
         site.start_store(late);
         let said = site
@@ -71,7 +72,7 @@ async fn a_replica_that_lacks_what_was_purged_is_copied_anew_by_itself() {
         assert_ne!(site.data_of(late), data, "its data is a copy");
         assert_eq!(site.primary().await, (primary, epoch));
         assert_eq!(load.unknown_since(before), 0, "no commit fails");
-        tally.gap(&load, before);
+        tally.gap_while("it is copied", &load, returns);
         tally.decided("copied anew");
     }
     site.nothing_lost(load).await;

@@ -65,7 +65,7 @@ pub struct Plan {
     /// More lines of each one's configuration.
     pub mariadbd: &'static str,
     /// More settings of each agent's driver.
-    pub agent: &'static str,
+    pub agent: String,
     /// Where the first one's folder is, when it is not beside the others.
     pub first: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ pub struct Site {
     apis: Vec<SocketAddr>,
     pub client: Client,
     follow: Follow,
-    plan: Plan,
+    pub plan: Plan,
     pub folder: TempDir,
 }
 
@@ -127,12 +127,17 @@ impl Site {
     /// With a primary, and all in sync.
     pub async fn of(plan: Plan) -> Site {
         let site = Self::empty(plan).await;
-        site.choose_first().await;
-        site.whole().await;
-        prepare(site.primary_now().await, OPERATOR)
+        site.serving().await;
+        site
+    }
+
+    /// A first primary is named, all are in sync, and there is a table to write to.
+    pub async fn serving(&self) {
+        self.choose_first().await;
+        self.whole().await;
+        prepare(self.primary_now().await, OPERATOR)
             .await
             .expect("a table to write to");
-        site
     }
 
     /// Everything runs, and nobody has a role.
@@ -260,7 +265,7 @@ impl Site {
         };
         let store = &self.stores[&node];
         let own = (place(node), store.address);
-        let more = self.plan.agent;
+        let more = &self.plan.agent;
         let text = agent(own, &self.apis, &state, listens, &store.files, more);
         let config = AgentConfig::parse(Path::new("agent.toml"), &text);
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));

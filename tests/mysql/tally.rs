@@ -60,6 +60,14 @@ impl Tally {
         self.took("longest gap", load.longest_gap_ms(since));
     }
 
+    /// The same, of one part of a round.
+    pub fn gap_while(&mut self, what: &str, load: &Load, since: Moment) {
+        self.took(
+            &format!("longest gap while {what}"),
+            load.longest_gap_ms(since),
+        );
+    }
+
     /// Something lasted from a moment until now.
     pub fn since(&mut self, what: &str, since: Moment) {
         self.took(what, Moment::now().ms_since(since));

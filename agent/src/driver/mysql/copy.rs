@@ -73,10 +73,12 @@ impl Job {
     }
 
     async fn by_program(&self, argv: &[String]) -> Result<(), DriverError> {
+        // The server says it with a slash at its end, which a program would take for a folder in it.
+        let datadir = self.datadir.components().as_path();
         let environment = [
             ("TENURE_SERVICE", self.service.clone()),
             ("TENURE_PRIMARY", self.primary.to_string()),
-            ("TENURE_DATADIR", self.datadir.display().to_string()),
+            ("TENURE_DATADIR", datadir.display().to_string()),
         ];
         let ran = run(Errand {
             argv,
