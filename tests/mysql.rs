@@ -26,9 +26,13 @@ mod sessions;
 mod setup;
 #[path = "mysql/site.rs"]
 mod site;
+#[path = "mysql/stuck.rs"]
+mod stuck;
 #[path = "mysql/switching.rs"]
 mod switching;
 #[path = "mysql/tally.rs"]
 mod tally;
+#[path = "mysql/terms.rs"]
+mod terms;
 #[path = "mysql/weakened.rs"]
 mod weakened;

@@ -78,6 +78,53 @@ async fn an_old_primary_with_transactions_of_its_own_saves_them_and_is_in_sync_a
     site.stop().await;
 }
 
+/// What was found before all data were copied, and who knew it is gone when they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_outlives_an_agent_that_is_restarted_while_data_are_copied() {
+    let mut site = Site::start().await;
+    let mut load = site.load().await;
+    load.acknowledged(300).await;
+    load.rest().await;
+    let (primary, epoch) = site.primary().await;
+    let alone = alone_at(&site, primary, ALONE).await;
+    let (_, next) = site.serves_after(epoch).await;
+    alone
+        .await
+        .expect("asked")
+        .expect_err("nobody acknowledged it");
+    let after = site.load().await;
+    after.acknowledged(300).await;
+    let data = site.data_of(primary);
+    site.start_store(primary);
+    site.until("its data are copied", || async {
+        let said = site.remark(primary).await;
+        said.contains("copying all data of").then_some(())
+    })
+    .await;
+    site.stores[&primary].stay_away();
+    site.until("its data are replaced", || async {
+        let now = site.data_of(primary);
+        (now != 0 && now != data).then_some(())
+    })
+    .await;
+    site.drop_agent(primary);
+    site.start_store(primary);
+    site.start_agent(primary).await;
+    let said = site.returned(next).await;
+    println!("{said}");
+    let (verdict, _) = said.split_once(": ").expect("a verdict");
+    assert!(matches!(verdict, "diverged" | "ahead"), "{said}");
+    let saved = site.saved(primary);
+    let is_named = |path: &std::path::PathBuf| said.contains(&path.display().to_string());
+    assert!(saved.iter().any(is_named), "{said}: {saved:?}");
+    site.whole().await;
+    after.acknowledged(200).await;
+    site.nothing_lost(load).await;
+    site.nothing_lost(after).await;
+    site.all_alike().await;
+    site.stop().await;
+}
+
 /// Has a primary log a row of which its replicas hear nothing, and kills it. Gives what its writer is told.
 async fn alone_at(site: &Site, primary: u64, number: u64) -> JoinHandle<mysql_async::Result<()>> {
     let replicas = [primary % 3 + 1, (primary + 1) % 3 + 1];

@@ -58,7 +58,8 @@ impl PowerLoss {
     }
 }
 
-/// Machines in network namespaces: cut off one way or both, killed, stalled.
+/// Machines in network namespaces: cut off one way or both, killed, stalled. And MariaDB, with every fault again and
+/// again.
 #[derive(Debug, Args)]
 pub struct Trials {
     /// For how many seconds all servers are away; the gate lets them be away for a few.
@@ -70,20 +71,42 @@ pub struct Trials {
     /// Repeats the stalls of the run that printed this seed.
     #[arg(long)]
     seed: Option<u64>,
+    /// How often each fault of MariaDB comes; the gate has it once or twice. 0 leaves them out.
+    #[arg(long, value_name = "ROUNDS", default_value_t = 20)]
+    mysql_rounds: u32,
+    /// Leaves everything out but MariaDB.
+    #[arg(long)]
+    only_mysql: bool,
 }
 
 impl Trials {
-    /// Runs `tests/namespaces.rs` with `TENURE_AWAY_S`, `TENURE_STRESS_S` and `TENURE_STRESS_SEED`.
+    /// Runs `tests/namespaces.rs` with `TENURE_AWAY_S`, `TENURE_STRESS_S` and `TENURE_STRESS_SEED`, and
+    /// `tests/mysql.rs` with `TENURE_MYSQL_ROUNDS`.
     ///
     /// # Errors
-    /// When there are no network namespaces here, redis-server is missing, or a trial fails.
+    /// When there are no network namespaces here, redis-server or mariadb-server is missing, or a trial fails.
     pub fn run(&self) -> Result<(), Failure> {
         tools::ensure(Need::Tests)?;
+        if !self.only_mysql {
+            self.in_namespaces()?;
+        }
+        if self.mysql_rounds == 0 {
+            return Ok(());
+        }
+        timed("mysql", || self.mysql().stage("mysql"))
+    }
+
+    fn in_namespaces(&self) -> Result<(), Failure> {
         namespaces::permitted().map_err(|why| Failure {
             what: format!("no network namespaces on this machine: {why}; it takes root"),
             repeat: String::new(),
         })?;
         timed("trials", || self.command().stage("trials"))
+    }
+
+    fn mysql(&self) -> Cargo {
+        let rounds = self.mysql_rounds.to_string();
+        one_test("tenure-tests", "mysql").env("TENURE_MYSQL_ROUNDS", rounds)
     }
 
     fn command(&self) -> Cargo {
@@ -272,10 +295,17 @@ mod tests {
             away_s: 300,
             stress_s: 600,
             seed: None,
+            mysql_rounds: 20,
+            only_mysql: false,
         };
         let line = trials.command().to_string();
         let named = "TENURE_AWAY_S=300 TENURE_STRESS_S=600 cargo test";
         assert!(line.starts_with(named), "{line}");
+        let line = trials.mysql().to_string();
+        assert!(
+            line.starts_with("TENURE_MYSQL_ROUNDS=20 cargo test"),
+            "{line}"
+        );
     }
 
     #[test]

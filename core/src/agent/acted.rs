@@ -35,7 +35,12 @@ impl Agent {
 impl Instance {
     fn did(&mut self, next: u64, what: Action, ballot: Option<u64>, feat: Feat) {
         match what {
-            Action::Promote { epoch, .. } => {
+            Action::Promote {
+                epoch,
+                write_acks,
+                strict,
+            } => {
+                self.terms = Some((write_acks, strict));
                 self.seen.role = Observed::Writable;
                 // Where it was before is not where it is now: a new primary may begin a history.
                 self.seen.position = None;

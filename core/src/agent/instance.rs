@@ -44,6 +44,9 @@ pub(super) struct Instance {
     pub(super) refuses: Epoch,
     /// The epoch by which its driver has confirmed that it takes writes.
     pub(super) promoted: Option<Epoch>,
+    /// On which terms: how many have to have a write, and whether none may be lost. None where an earlier process of
+    /// the agent knew.
+    pub(super) terms: Option<(u32, bool)>,
     /// Whether that is only what an earlier process of the agent had begun.
     pub(super) taken_over: bool,
     /// Whom it follows, by which epoch.
@@ -101,6 +104,7 @@ impl Instance {
             pledged_until: kept.pledged_until,
             refuses: kept.surveyed,
             promoted: kept.holds,
+            terms: None,
             taken_over: kept.holds.is_some(),
             follows: None,
             followed_at: Moment(0),
@@ -223,8 +227,11 @@ impl Instance {
         else {
             return None;
         };
-        if self.promoted != Some(directive.epoch) {
-            let (write_acks, strict) = (*write_acks, *strict);
+        let (write_acks, strict) = (*write_acks, *strict);
+        // Promise 3 rests on what the policy says now.
+        let steady = directive.quiesce.is_none() && matches!(self.standing, Standing::Primary(_));
+        let other = self.terms.is_some_and(|it| it != (write_acks, strict));
+        if self.promoted != Some(directive.epoch) || (steady && other) {
             let epoch = directive.epoch;
             return self.may_promote(now).then_some(Action::Promote {
                 epoch,

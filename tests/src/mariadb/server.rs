@@ -116,6 +116,11 @@ impl Mariadb {
         self.lock().kill()
     }
 
+    /// Once it ends it stays away until it is [started](Self::start).
+    pub fn stay_away(&self) {
+        self.shared.is_down.store(true, Ordering::Relaxed);
+    }
+
     /// Stops it where it stands.
     ///
     /// # Errors

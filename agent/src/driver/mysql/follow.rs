@@ -56,7 +56,7 @@ impl Mysql {
             // Somebody's lock is in the way, as a rule: nobody has anything to lose here.
             self.end_clients().await?;
         }
-        self.unfollowed = followed.as_ref().err().map(ToString::to_string);
+        self.undone = followed.as_ref().err().map(ToString::to_string);
         followed
     }
 

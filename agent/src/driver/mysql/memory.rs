@@ -1,14 +1,18 @@
 //! What must be known of an instance after the agent was restarted: which run of the server was given which
-//! role, and by which number its data is known.
+//! role, by which number its data is known, and what these were found to be before they were copied anew.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tenure_core::ServiceName;
+use tenure_core::{Rejoin, ServiceName};
+
+use super::follow::Verdict;
 
 const HEAD: &str = "tenure mysql 1";
+/// With one line more: a verdict.
+const HEAD_WITH_VERDICT: &str = "tenure mysql 2";
 
 /// The role that the instance was last given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) struct Memory {
     pub(super) run: String,
     /// By which number the core knows what it stores; never 0.
     pub(super) number: u64,
+    /// What its data was found to be, to be told when it follows; its text is one line.
+    pub(super) verdict: Option<Verdict>,
 }
 
 pub(super) fn path(folder: &Path, service: &ServiceName) -> PathBuf {
@@ -45,9 +51,11 @@ impl Memory {
     pub(super) fn read(path: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
         let mut lines = text.lines();
-        if lines.next() != Some(HEAD) {
-            return None;
-        }
+        let judged = match lines.next()? {
+            HEAD => false,
+            HEAD_WITH_VERDICT => true,
+            _ => return None,
+        };
         let given = match lines.next()?.split_once(' ') {
             None => return None,
             Some(("none", _)) => None,
@@ -59,7 +67,16 @@ impl Memory {
         };
         let number = lines.next()?.parse().ok().filter(|number| *number > 0)?;
         let run = lines.next()?.to_owned();
-        let memory = Self { given, run, number };
+        let verdict = match judged {
+            true => Some(verdict(lines.next()?)?),
+            false => None,
+        };
+        let memory = Self {
+            given,
+            run,
+            number,
+            verdict,
+        };
         lines.next().is_none().then_some(memory)
     }
 
@@ -75,11 +92,30 @@ impl Memory {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         let mut file = File::create(&fresh)?;
-        write!(file, "{HEAD}\n{given}\n{}\n{}\n", self.number, self.run)?;
+        let head = match self.verdict {
+            Some(_) => HEAD_WITH_VERDICT,
+            None => HEAD,
+        };
+        write!(file, "{head}\n{given}\n{}\n{}\n", self.number, self.run)?;
+        if let Some((rejoin, tail)) = &self.verdict {
+            writeln!(file, "{rejoin} {}", tail.replace(['\n', '\r'], " "))?;
+        }
         file.sync_all()?;
         std::fs::rename(&fresh, path)?;
         File::open(folder)?.sync_all()
     }
+}
+
+fn verdict(line: &str) -> Option<Verdict> {
+    let (word, tail) = line.split_once(' ')?;
+    let all = [
+        Rejoin::Identical,
+        Rejoin::Behind,
+        Rejoin::Ahead,
+        Rejoin::Diverged,
+    ];
+    let rejoin = all.into_iter().find(|rejoin| rejoin.to_string() == word)?;
+    Some((rejoin, tail.to_owned()))
 }
 
 /// Where it is kept. The disk is never waited for: what a promotion takes is not to depend on it.
@@ -141,18 +177,24 @@ mod tests {
         assert_eq!(Memory::read(&path), None);
         let primary = Some(Given::Primary { acks: 2 });
         for given in [None, Some(Given::Replica), primary] {
-            let run = "boot 7 42".to_owned();
-            let memory = Memory {
-                given,
-                run,
-                number: 9,
-            };
-            memory.write(&path).unwrap();
-            assert_eq!(Memory::read(&path), Some(memory));
+            for verdict in [None, Some((Rejoin::Diverged, "2 saved to /a b".to_owned()))] {
+                let run = "boot 7 42".to_owned();
+                let memory = Memory {
+                    given,
+                    run,
+                    number: 9,
+                    verdict,
+                };
+                memory.write(&path).unwrap();
+                assert_eq!(Memory::read(&path), Some(memory));
+            }
         }
         for rubbish in [
             "",
             "tenure mysql 2\nnone 0\n9\na\n",
+            "tenure mysql 2\nnone 0\n9\na\nodd x\n",
+            "tenure mysql 1\nnone 0\n9\na\nahead x\n",
+            "tenure mysql 3\nnone 0\n9\na\n",
             "tenure mysql 1\nprimary x\n9\na\n",
             "tenure mysql 1\nnone 0\n0\na\n",
         ] {

@@ -127,8 +127,8 @@ pub(super) struct Mysql {
     copying: Option<Copying>,
     copy_failed: String,
     copy_after: Option<Instant>,
-    /// Why it does not follow whom it was told to.
-    unfollowed: Option<String>,
+    /// Why it has not the role that it was told to take.
+    undone: Option<String>,
     /// What it cannot apply.
     stuck: Option<Stuck>,
     last: Last,
@@ -171,7 +171,7 @@ impl Mysql {
             managed: known.as_ref().is_some_and(|known| known.given.is_some()),
             given: known.as_ref().and_then(|known| known.given),
             number: known.as_ref().map_or(0, |known| known.number),
-            process: known.map(|known| known.run),
+            process: known.as_ref().map(|known| known.run.clone()),
             sought: false,
             fence_due: false,
             prepared: false,
@@ -184,11 +184,11 @@ impl Mysql {
             adoption: None,
             quiesced_until: None,
             gap: None,
-            verdict: None,
+            verdict: known.and_then(|known| known.verdict),
             copying: None,
             copy_failed: String::new(),
             copy_after: None,
-            unfollowed: None,
+            undone: None,
             stuck: None,
             last: Last::default(),
             settings: Arc::new(settings),
@@ -261,6 +261,7 @@ impl Mysql {
                 given: self.given,
                 run,
                 number: self.number.max(1),
+                verdict: self.verdict.clone(),
             });
         }
     }
@@ -278,8 +279,10 @@ impl Mysql {
                 write_acks,
                 strict,
             } => {
-                self.promote(epoch, if strict { write_acks } else { 0 })
-                    .await
+                let acks = if strict { write_acks } else { 0 };
+                let promoted = self.promote(epoch, acks).await;
+                self.undone = promoted.as_ref().err().map(ToString::to_string);
+                promoted
             }
             Action::Follow { epoch, primary } => self.follow(epoch, primary).await,
             Action::Fence { orderly } => self.fence(orderly).await,

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::super::note;
 use super::dialect::Dialect;
 use super::lineage::{self, Lineage};
-use super::memory::Memory;
 use super::process::is_same;
 use super::reclone::Copying;
 use super::status::{Seen, unreadable};
@@ -211,12 +210,7 @@ impl Mysql {
             self.careless = true;
         }
         self.fence_due = self.managed && !first;
-        let given = self.given;
-        self.memory.keep(Memory {
-            given,
-            run: look.run.clone(),
-            number: self.number,
-        });
+        self.keep_in_mind();
     }
 
     /// Commits that do not wait for replicas may be lost with this instance: no more are let in until it
@@ -295,8 +289,8 @@ impl Mysql {
         trouble.extend(self.gap_told());
         trouble.extend(broken.clone());
         trouble.extend(replica.and_then(unlinked));
-        let told = self.copy_told().or(self.unfollowed.clone());
-        trouble.extend(told.filter(|_| look.seen.read_only));
+        let told = self.copy_told().or(self.undone.clone());
+        trouble.extend(told.filter(|_| look.seen.read_only || self.given.is_none()));
         trouble.extend(look.seen.unsafe_settings.iter().cloned());
         trouble.extend(self.careless.then(careless));
         trouble.extend(stranger);

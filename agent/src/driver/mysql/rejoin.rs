@@ -67,6 +67,7 @@ impl Mysql {
         };
         // What is told of it once it follows, after its data was replaced.
         self.verdict = Some((rejoin, said.clone()));
+        self.keep_in_mind();
         self.copied_anew(dialect, primary, &said).await?;
         Ok((rejoin, said))
     }

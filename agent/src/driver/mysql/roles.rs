@@ -32,6 +32,11 @@ impl Mysql {
     pub(super) async fn promote(&mut self, epoch: Epoch, acks: u32) -> Result<Feat, DriverError> {
         let (dialect, own) = self.is_as_seen().await?;
         if dialect == Dialect::MariaDb && acks > 1 {
+            // What it serves by would be less than what is counted on.
+            if self.was_primary() {
+                self.told_the_same("to take no writes", dialect.close())
+                    .await?;
+            }
             return Err(DriverError::Held(format!(
                 "write_acks is {acks}, and MariaDB's semi-synchronous replication waits for one replica \
                  and no more: set write_acks to 1"
@@ -39,9 +44,12 @@ impl Mysql {
         }
         let own = self.applied_in_spite(dialect, own).await?;
         // Whoever may be attached is said anew to each primary.
-        self.permits = None;
+        if self.epoch != epoch {
+            self.permits = None;
+        }
         let adopted = self.is_adopted(acks);
         self.adoption = None;
+        self.verdict = None;
         self.remember(Given::Primary { acks });
         self.source = None;
         self.saving.forget();

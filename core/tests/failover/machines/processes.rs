@@ -2,7 +2,7 @@
 
 use super::member::{Bench, acts, one, primary, replica, running, standby};
 use tenure_core::{
-    Millis, Position, Presence, Role, Standing,
+    Millis, Position, Presence, Role, Standing, Wanted,
     agent::{Action, Feat, Observation, Observed},
 };
 
@@ -217,4 +217,28 @@ fn one_that_serves_already_is_fenced_when_nobody_confirms_that_it_may() {
         let (_, what) = one(&bench.granted(answers, directive));
         assert_eq!(what, Action::Fence { orderly: false });
     }
+}
+
+/// What has to be acknowledged by how many is the store's to see to, so it is told when the policy changes.
+#[test]
+fn a_primary_is_told_of_other_terms_while_it_serves() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let answers = bench.beats();
+    assert_eq!(acts(&bench.granted(answers, primary(1))), [], "the same");
+    let mut other = primary(1);
+    if let Wanted::Primary { write_acks, .. } = &mut other.wanted {
+        *write_acks = 2;
+    }
+    let answers = bench.beats();
+    let (action, what) = one(&bench.granted(answers, other.clone()));
+    assert!(
+        matches!(what, Action::Promote { write_acks: 2, .. }),
+        "{what:?}"
+    );
+    assert_eq!(bench.believes(), Some(1), "it serves meanwhile");
+    bench.acted(action, Ok(Feat::Done));
+    let answers = bench.beats();
+    assert_eq!(acts(&bench.granted(answers, other)), [], "it is done");
+    assert_eq!(bench.believes(), Some(1));
 }
