@@ -1,13 +1,15 @@
 //! Every copy is cut off its power at once, and comes back with what its disk has.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tenure_client::FailoverOptions;
 use tenure_core::controller::HoldCode;
 use tenure_core::{Completeness, Epoch, LossPolicy, Note, Scope};
+use tenure_tests::failover::link::Info;
 
 use super::looks::node;
-use super::site::{Plan, Site, service};
+use super::site::{Plan, Site, eventually, service};
 
 /// What is stored outlives the process.
 const DURABLE: Plan = Plan {
@@ -24,6 +26,22 @@ impl Site {
         }
         for id in 1..=3 {
             self.kill_store(id);
+        }
+    }
+
+    /// Waits until the files have what the processes have: one that was given all data anew has them in its
+    /// append-only file once that is written anew.
+    async fn is_stored(&self) {
+        for id in 1..=3 {
+            let address = SocketAddr::from(([127, 0, 0, 1], self.port(id)));
+            eventually("the append-only file", || async {
+                let info = Info::of(address, "persistence").await.ok()?;
+                let idle = ["aof_rewrite_in_progress", "aof_rewrite_scheduled"];
+                idle.iter()
+                    .all(|field| info.get(field) == "0")
+                    .then_some(())
+            })
+            .await;
         }
     }
 
@@ -46,6 +64,7 @@ async fn a_power_cut_of_every_copy_is_held_until_an_operator_allows_loss() {
     let mut site = Site::of(DURABLE).await;
     let mut writer = site.writer();
     writer.acknowledged(500).await;
+    site.is_stored().await;
     let (primary, epoch) = site.primary().await;
     site.cut_power(primary);
     for id in 1..=3 {

@@ -25,7 +25,7 @@ async fn a_primary_that_sleeps_is_replaced_and_acknowledges_nothing_when_it_wake
     let port = site.port(primary);
     let mut beside = Writer::beside(port);
     beside.acknowledged(50).await;
-    let asleep = tokio::spawn(async move { ask(port, &["DEBUG", "SLEEP", "20"]).await });
+    let asleep = tokio::spawn(async move { ask(port, &["DEBUG", "SLEEP", "12"]).await });
     let (successor, next) = site.serves_after(epoch).await;
     assert!(!asleep.is_finished(), "it moved while the primary slept");
     assert_ne!(successor, primary);

@@ -98,8 +98,6 @@ impl Instance {
         self.directive = Some(directive);
     }
 
-    /// Counted from before the leader could know of it. What was granted to a holder that has let go
-    /// since is void: the leader may have heard of that already and have turned to another.
     /// Whether it is the first primary there ever was, about to be promoted as it is: its writers are not to notice. The
     /// leader counts it as a holder for as long.
     pub(super) fn is_adopted(&self, now: Moment) -> bool {
@@ -108,6 +106,8 @@ impl Instance {
         now < self.adopted_until && self.epoch == FIRST && wanted
     }
 
+    /// Counted from before the leader could know of it. What was granted to a holder that has let go
+    /// since is void: the leader may have heard of that already and have turned to another.
     fn allow(&mut self, allowed: Allowed) {
         if allowed.answers < self.idle_since || allowed.lease == Millis(0) {
             return;

@@ -10,8 +10,8 @@ use super::{
     known::Members,
 };
 use crate::{
-    Command, Heartbeat, Member, Moment, NodeId, Outcome, Role, ServerId, ServiceName, Standing,
-    Zone,
+    Cause, Command, Heartbeat, Member, Moment, NodeId, Outcome, Phase, Role, ServerId, ServiceName,
+    Standing, Zone,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -180,6 +180,7 @@ impl Leading {
                 course.goals.remove(&member.node);
             }
             match sign.standing {
+                Standing::Idle(_) if is_adopting(look, &view, member) => {}
                 Standing::Idle(_) => {
                     // What an earlier leader granted in answer to this heartbeat may still arrive, as
                     // long as the member has not heard of this one.
@@ -294,4 +295,16 @@ impl Leading {
         course.retry_at = look.now.after(super::failing::RETRY_AFTER);
         course.held = Some((hold, look.now));
     }
+}
+
+/// Whether the member is the first primary of a service and was not seen to serve as that yet: until it is promoted it
+/// says that it holds nothing, and may go on taking writes as it did before anybody spoke of it.
+fn is_adopting(look: Look<'_>, view: &View<'_>, member: Member) -> bool {
+    let epoch = view.assignment.epoch;
+    let receipt = look.state.receipt(view.name, epoch);
+    view.assignment.primary == Some(member)
+        && receipt.is_some_and(|receipt| {
+            let account = &receipt.account;
+            account.cause == Cause::First && !account.timeline.contains_key(&Phase::Confirmed)
+        })
 }

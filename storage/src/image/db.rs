@@ -3,8 +3,12 @@
 //! Sled's `flush()` hands the bytes to the system and starts their writing, but asks for no barrier
 //! and for no size or extents of the file. A descriptor of our own on the same file, kept open for
 //! life, supplies both: `flush()`, then `fdatasync`. What sled would keep in files of its own (nodes
-//! above a quarter of a segment) is never synced by anybody; segments of 16 MiB and parts of 32 KiB
+//! above a quarter of a segment) is never synced by anybody; segments of 8 MiB and parts of 32 KiB
 //! keep every node below that.
+//!
+//! Sled permits segments of 16 MiB and counts the bytes of a buffer, which is as long as a segment,
+//! in 24 bits. A message that ends with the segment's last byte overflows the count into that of the
+//! buffer's writers: the buffer is never written, and the next flush or read waits for ever.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +17,11 @@ use super::ImageError;
 use crate::error::DiskError;
 use crate::folder::sync_folder;
 
-const SEGMENT_BYTES: usize = 16 << 20;
+const SEGMENT_BYTES: usize = 8 << 20;
+const _: () = assert!(
+    SEGMENT_BYTES < 1 << 24,
+    "a buffer that is full to its last byte must be counted in 24 bits"
+);
 const CACHE_BYTES: u64 = 64 << 20;
 pub(super) const FILE: &str = "db";
 const CONF: &str = "conf";

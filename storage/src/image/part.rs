@@ -14,7 +14,7 @@ const HEAD: usize = 7;
 const NUMBER: usize = 2;
 
 /// Bytes of a row in one part. Sixteen parts may share one node of the tree, and the database keeps
-/// nodes above 4 MiB in files that it never syncs.
+/// nodes above 2 MiB in files that it never syncs.
 const BYTES_MAX: usize = 32 * 1024;
 
 /// One stored part.

@@ -53,7 +53,7 @@ async fn a_store(purge: bool) -> Fixture {
 fn damage(image: &Path) {
     let db = sled::Config::new()
         .path(image)
-        .segment_size(16 << 20)
+        .segment_size(8 << 20)
         .open()
         .expect("database");
     let rows = db.open_tree("rows-1").expect("rows");
@@ -104,6 +104,30 @@ async fn a_damaged_image_is_refused_when_the_log_has_lost_its_beginning() {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
     assert_eq!(names(&data), ["identity", "image", "log"]);
+}
+
+/// Segments of this size are counted wrongly once they are full: no image is kept in them.
+fn with_long_segments(image: &Path) {
+    fs::remove_dir_all(image).expect("removed");
+    let db = sled::Config::new().path(image).segment_size(16 << 20);
+    let db = db.open().expect("database");
+    db.insert("meta", b"of an earlier build").expect("insert");
+    db.flush().expect("flush");
+}
+
+#[tokio::test]
+async fn an_image_with_long_segments_is_set_aside_or_refused() {
+    let fixture = a_store(false).await;
+    let data_folder = data(fixture.temp.path());
+    with_long_segments(&data_folder.join("image"));
+    let store = open(fixture.temp.path(), child()).expect("opens");
+    assert_eq!(store.set_aside, Some(data_folder.join("image.damaged-1")));
+
+    let fixture = a_store(true).await;
+    with_long_segments(&data(fixture.temp.path()).join("image"));
+    let refused = open(fixture.temp.path(), child()).expect_err("refused");
+    let said = refused.to_string();
+    assert!(said.contains("new server id"), "{said}");
 }
 
 /// The database forgets in silence what follows a damaged byte, or ends the process. Whatever it does,

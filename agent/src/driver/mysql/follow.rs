@@ -272,7 +272,10 @@ impl Mysql {
         primary: &Endpoint,
         theirs: &Theirs,
     ) -> Result<Verdict, DriverError> {
-        if own.replica.is_some() {
+        if let Some(replica) = &own.replica {
+            if replica.receiving != "No" {
+                self.receives_no_more(dialect).await?;
+            }
             // First: what is applied after the look would be applied once more, from where it stood then.
             let stop = dialect.stop_replication();
             self.told("to stop following", stop).await?;

@@ -1,10 +1,11 @@
 //! Promotion, detaching, and saying how far the instance has got.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tenure_core::agent::Feat;
 use tenure_core::{Endpoint, Epoch, Position};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::dialect::Dialect;
 use super::gtid::Gtids;
@@ -19,6 +20,9 @@ const SEES_WITHIN: Duration = Duration::from_millis(150);
 const APPLIES_WITHIN: Duration = Duration::from_millis(200);
 /// For how long a survey waits for what was received to be applied, before it answers without.
 const SURVEY_PATIENCE: Duration = Duration::from_millis(100);
+/// How long a thread that receives may take to go once it was ended.
+const RECEIVER_GONE_WITHIN: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 impl Mysql {
     /// What was received is applied, the change of primary is written into the data, and only then
@@ -229,19 +233,36 @@ impl Mysql {
     }
 
     /// Stops receiving. MariaDB's thread that waits for a primary which says nothing more takes two seconds
-    /// to notice that it is to stop, unless it is ended like any other.
+    /// to notice that it is to stop, also when it is told so while it ends: it is ended like any other
+    /// first, and seen to be gone.
     pub(super) async fn receives_no_more(&mut self, dialect: Dialect) -> Result<(), DriverError> {
         if dialect == Dialect::MariaDb {
-            const THREADS: &str = "SELECT ID AS id FROM information_schema.PROCESSLIST \
-                                   WHERE COMMAND = 'Slave_IO'";
-            let answers = self.told("who receives", THREADS).await?;
-            for id in answers.iter().flatten().filter_map(|row| row.number("id")) {
-                self.end_connection(id).await?;
-            }
+            self.end_receiver().await?;
         }
         self.told("to receive no more", dialect.stop_receiving())
             .await?;
         Ok(())
+    }
+
+    async fn end_receiver(&mut self) -> Result<(), DriverError> {
+        const THREADS: &str = "SELECT ID AS id FROM information_schema.PROCESSLIST \
+                               WHERE COMMAND = 'Slave_IO'";
+        let until = Instant::now() + RECEIVER_GONE_WITHIN;
+        let mut ended = BTreeSet::new();
+        loop {
+            let answers = self.told("who receives", THREADS).await?;
+            let receivers = answers.iter().flatten().filter_map(|row| row.number("id"));
+            let receivers: Vec<u64> = receivers.collect();
+            if receivers.is_empty() || Instant::now() >= until {
+                return Ok(());
+            }
+            for id in receivers {
+                if ended.insert(id) {
+                    self.end_connection(id).await?;
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     pub(super) async fn detach(&mut self) -> Result<Feat, DriverError> {

@@ -33,18 +33,7 @@ impl Bench {
 
     /// The same, of servers with another Raft lease.
     pub fn with(raft_lease: Millis) -> Self {
-        let site = Site {
-            server: ServerId(1),
-            raft_lease,
-        };
-        let mut bench = Self {
-            controller: Controller::new(site),
-            state: World::new(&Setup::new(1, LossPolicy::Never)),
-            now: Moment(50_000_000),
-            wall: Timestamp(50_000),
-            term: 5,
-            proposed: Vec::new(),
-        };
+        let mut bench = Self::of(&Setup::new(1, LossPolicy::Never), raft_lease);
         bench.commit(Command::SetMembers {
             service: service(),
             epoch: Epoch(1),
@@ -54,6 +43,22 @@ impl Bench {
         });
         bench.lead();
         bench
+    }
+
+    /// A controller that leads nobody yet.
+    pub fn of(setup: &Setup, raft_lease: Millis) -> Self {
+        let site = Site {
+            server: ServerId(1),
+            raft_lease,
+        };
+        Self {
+            controller: Controller::new(site),
+            state: World::new(setup),
+            now: Moment(50_000_000),
+            wall: Timestamp(50_000),
+            term: 5,
+            proposed: Vec::new(),
+        }
     }
 
     pub fn commit(&mut self, command: Command) {

@@ -1,5 +1,6 @@
 //! Each half of the protocol by itself, message by message.
 
+mod adoption;
 mod controller;
 mod copies;
 mod grants;
