@@ -46,6 +46,8 @@ pub enum BenchError {
     },
     #[error("{what} is no name: {why}")]
     Name { what: &'static str, why: String },
+    #[error("nobody speaks for node {0} any more: the bench's sessions for it have ended")]
+    Gone(u64),
     #[error("{what} did not happen within {} s", bound.as_secs())]
     TooLate { what: String, bound: Duration },
     #[error("a task of the bench failed: {0}")]

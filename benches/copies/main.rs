@@ -1,5 +1,6 @@
 //! Measures services that store copies: memory and planning in the core alone, then updates, locating, checkpoint and restart
-//! with three `tenure server` processes. Run it in release on a quiet machine; everything that is started is stopped again.
+//! with three `tenure server` processes, and whether repair delays a failover of Redis beside the items. Run it in release on a
+//! quiet machine; everything that is started is stopped again.
 
 mod cluster;
 mod error;
@@ -54,6 +55,9 @@ struct Options {
     /// Failovers in each of the conditions.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
+    /// How long a node takes for what it is ordered, in the failovers.
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    fetch_ms: u64,
     /// The redis-server program: a name looked up in PATH, or a path.
     #[arg(long, value_name = "PATH", default_value = "redis-server")]
     redis_server: PathBuf,
@@ -173,6 +177,7 @@ async fn with_servers(options: &Options) -> Result<(), BenchError> {
         items: options.items,
         nodes: options.nodes,
         rounds: options.rounds,
+        fetch: Duration::from_millis(options.fetch_ms),
     };
     failover::run(&wanted).await
 }

@@ -1,18 +1,19 @@
 //! Whether repair delays a failover: Redis is failed over beside the items, while the leader has nothing to repair and while it
 //! plans the repair after the loss of a node, in turns; and before there are items.
 
+mod report;
 mod round;
 mod site;
 mod stores;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tenure_benches::group::Group;
-use tenure_benches::summary::{median, quantile, range, readable, table};
 
-use self::round::{Sample, Scene, When};
+use self::report::Column;
+use self::round::{Scene, When};
 use self::site::{Ground, Site};
 use self::stores::Stores;
 use crate::cluster::Cluster;
@@ -28,15 +29,63 @@ pub struct Wanted<'a> {
     pub items: u64,
     pub nodes: u64,
     pub rounds: u32,
+    /// How long a node takes for what it is ordered.
+    pub fetch: Duration,
 }
-const AHEAD: Duration = Duration::from_millis(0);
+
+/// How far apart the nodes are that are lost in succession, so that they are of other zones.
+const STRIDE: u64 = 7;
+
+impl Wanted<'_> {
+    /// The conditions that take turns, that without a repair first.
+    fn columns(&self) -> Vec<Column> {
+        let at_once = Duration::ZERO;
+        vec![
+            Column::new("items, nothing to repair", When::Quiet, self.fetch),
+            Column::new("killed when a loss is found", When::Found, self.fetch),
+            Column::new("the same, all fetched at once", When::Found, at_once),
+            Column::new("killed when a lease ends", When::Due, self.fetch),
+        ]
+    }
+
+    fn node(&self, round: u32) -> u64 {
+        1 + u64::from(round) * STRIDE % self.nodes.max(1)
+    }
+}
 
 pub async fn run(wanted: &Wanted<'_>) -> Result<(), BenchError> {
     let data = TempDir::with_prefix_in("copies-", wanted.dir)
         .map_err(|source| BenchError::io("create a folder below", wanted.dir, source))?;
     let group = Group::begin(data.path());
     let group = group.map_err(|source| BenchError::io("watch over", data.path(), source))?;
-    let cluster = Cluster::start(wanted.tenure, data.path(), group.id()).await?;
+    let mut scene = begin(wanted, data.path(), group.id()).await?;
+    let mut empty = Column::new("no items", When::Quiet, wanted.fetch);
+    for round in 0..wanted.rounds {
+        let label = format!("empty-{round}");
+        let sample = scene.fail_over(When::Quiet, 1, &label).await?;
+        empty.add(sample);
+    }
+    let leader = scene.whole().await?;
+    load::place(&scene.cluster.address(leader), wanted.items).await?;
+    scene.items = wanted.items;
+    let mut columns = wanted.columns();
+    for round in 0..wanted.rounds {
+        for (at, column) in columns.iter_mut().enumerate() {
+            scene.stores.take(column.fetch);
+            let label = format!("{at}-{round}");
+            let sample = scene.fail_over(column.when, wanted.node(round), &label);
+            column.add(sample.await?);
+        }
+    }
+    columns.push(empty);
+    say(&report::text(wanted, &columns));
+    scene.stop().await
+}
+
+/// Starts everything, without items.
+async fn begin(wanted: &Wanted<'_>, data: &Path, group: i32) -> Result<Scene, BenchError> {
+    let cluster = Cluster::start(wanted.tenure, data, group).await?;
+    // A loss is planned for as soon as it is found.
     cluster.prepare(wanted.nodes, Some(Duration::ZERO)).await?;
     let servers = cluster.addresses();
     let stores = Stores::attend(&servers, SERVICE, wanted.nodes).await?;
@@ -44,49 +93,14 @@ pub async fn run(wanted: &Wanted<'_>) -> Result<(), BenchError> {
         tenure: wanted.tenure,
         redis_server: wanted.redis_server,
         servers: &servers,
-        data: data.path(),
-        group: group.id(),
+        data,
+        group,
     };
     let site = Site::start(&ground).await?;
-    let mut scene = Scene {
+    Ok(Scene {
         cluster,
         site,
         stores,
         items: 0,
-    };
-    let mut samples: [Vec<Sample>; 4] = Default::default();
-    for round in 0..wanted.rounds {
-        let label = format!("e{round}");
-        let s = scene.fail_over(When::Quiet, 1, &label).await?;
-        say(&format!("{label} {s:?}"));
-        samples[0].push(s);
-    }
-    let leader = scene.whole().await?;
-    load::place(&scene.cluster.address(leader), wanted.items).await?;
-    scene.items = wanted.items;
-    for round in 0..wanted.rounds {
-        for (i, when) in [When::Quiet, When::Before(AHEAD), When::Found]
-            .into_iter()
-            .enumerate()
-        {
-            let label = format!("{i}-{round}");
-            let node = 1 + u64::from(round) * 7 % wanted.nodes;
-            let s = scene.fail_over(when, node, &label).await?;
-            say(&format!("{when:?} {s:?}"));
-            samples[i + 1].push(s);
-        }
-    }
-    scene.site.stop().await?;
-    drop(scene.stores);
-    scene.cluster.stop().await?;
-    drop(group);
-    let _ = (
-        PathBuf::new(),
-        median(&[]),
-        quantile(&[], 0.5),
-        range(&[]),
-        readable(0.0),
-        table(&[], &[]),
-    );
-    Ok(())
+    })
 }

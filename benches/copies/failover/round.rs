@@ -38,8 +38,8 @@ const POLL_LOSS: Duration = Duration::from_millis(1);
 pub enum When {
     /// While all nodes are there.
     Quiet,
-    /// So long before the loss of a node is due to be found: the loss itself falls into the failover.
-    Before(Duration),
+    /// When the lease of a node is over: that the leader finds the loss may fall into the failover.
+    Due,
     /// As soon as the leader shows that it has found the loss: the plans that follow fall into the failover.
     Found,
 }
@@ -49,24 +49,46 @@ pub enum When {
 pub struct Sample {
     /// From the signal to the first write that the new primary acknowledged, in milliseconds.
     pub served_ms: f64,
-    /// Items that lacked copies at the signal, and when the new primary had served, as the leader says.
-    pub lacking: (u64, u64),
-    /// Orders to fetch an item that reached nodes before the signal, and until the new primary had served.
-    pub orders: (usize, usize),
-    /// When the first of the latter came, in milliseconds after the signal.
+    /// Items that lacked copies when the new primary had served, as the leader says.
+    pub lacking_after: u64,
+    /// Orders to fetch an item that reached nodes from the signal until the new primary had served.
+    pub orders_within: usize,
+    /// When the first of them came, in milliseconds after the signal.
     pub first_order_ms: Option<f64>,
     /// Whether the same server led all the time.
     pub led: bool,
-    /// How the servers account for it.
+    /// How the servers account for the failover.
     pub timeline: Vec<(Phase, u64)>,
     pub acknowledged: usize,
+    /// Of these, how many the last primary does not have.
     pub lost: usize,
 }
 
 impl Sample {
-    /// Whether plans for the lost node were made while the service failed over: orders are given after a plan alone.
-    pub fn was_planned_in(&self) -> bool {
-        self.led && self.orders.1 > 0
+    /// Whether plans for a lost node were made while the service failed over: orders follow plans alone.
+    pub fn has_plans(&self) -> bool {
+        self.orders_within > 0
+    }
+
+    /// Whether it is a failover under the condition.
+    pub fn counts(&self, when: When) -> bool {
+        self.led
+            && match when {
+                When::Quiet => self.lacking_after == 0,
+                // What is over before the loss is found counts too: without it only the slow ones would.
+                When::Due => true,
+                When::Found => self.has_plans(),
+            }
+    }
+
+    /// The milliseconds between two phases, where both were reached.
+    pub fn between(&self, from: Phase, to: Phase) -> Option<f64> {
+        let at = |phase| {
+            let mut phases = self.timeline.iter();
+            phases.find(|(it, _)| *it == phase).map(|(_, at)| *at)
+        };
+        let (from, to) = (at(from)?, at(to)?);
+        Some(Duration::from_millis(to.saturating_sub(from)).as_secs_f64() * 1e3)
     }
 }
 
@@ -85,26 +107,29 @@ struct Writing {
 }
 
 impl Scene {
-    /// Fails the service over once. `label` is unique in the run; `node` is the one that is lost, if one is to be.
+    /// Fails the service over once. `label` is unique in the run; `node` is the one that is lost, if one is to be. None when
+    /// the loss was not found in time, as when another server has come to lead, which waits anew.
     pub async fn fail_over(
         &mut self,
         when: When,
         node: u64,
         label: &str,
-    ) -> Result<Sample, BenchError> {
+    ) -> Result<Option<Sample>, BenchError> {
         self.cluster.check()?;
         let leader = self.whole().await?;
         let old = self.site.settled().await?;
         self.stores.fetches();
         let due = match when {
             When::Quiet => None,
-            When::Before(_) | When::Found => Some(self.lose(node).await?),
+            When::Due | When::Found => Some(self.lose(node).await?),
         };
         let follower = self.site.follow().await?;
         let mut writing = Writing::start(&follower, label);
         writing.warmed_up().await?;
-        self.wait(when, due, leader, node).await?;
-        let before = self.status(leader).await?;
+        if !self.wait(when, due, leader, node).await? {
+            self.stores.speak(node).await?;
+            return Ok(None);
+        }
         let address = self.site.address(old);
         let signal = Moment::now();
         self.site.kill(old)?;
@@ -123,19 +148,16 @@ impl Scene {
         let lost = self.site.missing(last, &keys).await?;
         let within = |at: &&Moment| **at > signal && **at <= first.at;
         let first_order = orders.iter().find(within);
-        Ok(Sample {
+        Ok(Some(Sample {
             served_ms: first.at.ms_since(signal),
-            lacking: (before.under_replicated, after.under_replicated),
-            orders: (
-                orders.iter().filter(|at| **at <= signal).count(),
-                orders.iter().filter(within).count(),
-            ),
+            lacking_after: after.under_replicated,
+            orders_within: orders.iter().filter(within).count(),
             first_order_ms: first_order.map(|at| at.ms_since(signal)),
             led,
             timeline: self.site.timeline().await?,
             acknowledged: keys.len(),
             lost,
-        })
+        }))
     }
 
     /// Silences a node, and waits until shortly before the leader must find that; says when that is due.
@@ -148,34 +170,39 @@ impl Scene {
         Ok(due)
     }
 
-    /// Waits for the moment of the signal.
+    /// Waits for the moment of the signal; false when it does not come.
     async fn wait(
         &self,
         when: When,
         due: Option<Moment>,
         leader: usize,
         node: u64,
-    ) -> Result<(), BenchError> {
+    ) -> Result<bool, BenchError> {
         let Some(due) = due else {
-            return Ok(());
+            return Ok(true);
         };
-        if let When::Before(ahead) = when {
-            sleep_until(due.minus(ahead)).await;
-            return Ok(());
+        if when == When::Due {
+            sleep_until(due).await;
+            return Ok(true);
         }
         sleep_until(due.minus(POLL)).await;
         let latest = due.plus(FOUND_BOUND);
+        let mut copies = self.cluster.copies(leader)?;
         while Moment::now() < latest {
-            let told = self.status(leader).await?;
+            let told = status(&mut copies).await?;
             if told.stores.iter().any(|it| it.node == node && it.lost) {
-                return Ok(());
+                return Ok(true);
             }
             tokio::time::sleep(POLL_LOSS).await;
         }
-        Err(BenchError::TooLate {
-            what: format!("the loss of node {node}, which was due,"),
-            bound: FOUND_BOUND,
-        })
+        Ok(false)
+    }
+
+    /// Stops all processes.
+    pub async fn stop(self) -> Result<(), BenchError> {
+        self.site.stop().await?;
+        drop(self.stores);
+        self.cluster.stop().await
     }
 
     async fn status(&self, server: usize) -> Result<v1::CopiesStatusResponse, BenchError> {

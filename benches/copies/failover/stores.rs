@@ -1,8 +1,9 @@
 //! The nodes that hold the copies, as the servers hear them: each holds its sessions, beats, and says of whatever it is ordered
-//! that it is done. No data are moved, so that nothing holds the leader's planning back. One can be silenced.
+//! that it is done, after as long as was set. No data are moved. One can be silenced.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,15 +38,22 @@ pub struct Stores {
     fetches: Fetches,
 }
 
-/// When each order to fetch an item came.
+/// When each order to fetch an item came, and how many milliseconds a node takes for what it is ordered.
 #[derive(Clone, Default)]
-struct Fetches(Arc<Mutex<Vec<Moment>>>);
+struct Fetches {
+    at: Arc<Mutex<Vec<Moment>>>,
+    taking_ms: Arc<AtomicU64>,
+}
 
 impl Fetches {
     fn note(&self, number: usize) {
         let now = Moment::now();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(std::iter::repeat_n(now, number));
+    }
+
+    fn taking(&self) -> Duration {
+        Duration::from_millis(self.taking_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -104,7 +112,7 @@ impl Stores {
     pub async fn silence(&self, node: u64) -> Result<Moment, BenchError> {
         let (answer, answered) = oneshot::channel();
         self.tell(node, Told::Silence(answer)).await?;
-        answered.await.map_err(|_| gone(node))
+        answered.await.map_err(|_| BenchError::Gone(node))
     }
 
     /// Lets it go on, with all that it has.
@@ -113,25 +121,20 @@ impl Stores {
     }
 
     async fn tell(&self, node: u64, what: Told) -> Result<(), BenchError> {
-        let store = self.all.get(&node).ok_or_else(|| gone(node))?;
-        store.send(what).await.map_err(|_| gone(node))
+        let store = self.all.get(&node).ok_or_else(|| BenchError::Gone(node))?;
+        store.send(what).await.map_err(|_| BenchError::Gone(node))
     }
 
     /// When orders to fetch came since this was asked last.
     pub fn fetches(&self) -> Vec<Moment> {
-        let mut all = self
-            .fetches
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut all)
+        let all = self.fetches.at.lock();
+        std::mem::take(&mut all.unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-fn gone(node: u64) -> BenchError {
-    BenchError::Name {
-        what: "the node",
-        why: format!("nobody speaks for node {node}"),
+    /// How long nodes take from now on for what they are ordered.
+    pub fn take(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.fetches.taking_ms.store(millis, Ordering::Relaxed);
     }
 }
 
@@ -148,8 +151,11 @@ struct Store {
     sequence: u64,
     /// Term and number of the latest grant.
     heard: (u64, u64),
-    orders: Vec<CopyOrder>,
+    /// What is ordered, and when that will be done.
+    orders: Vec<(CopyOrder, Instant)>,
     tempo: Duration,
+    /// When it last beat.
+    told: Instant,
     speaks: bool,
     fetches: Fetches,
 }
@@ -168,6 +174,7 @@ impl Store {
             heard: (0, 0),
             orders: Vec::new(),
             tempo: FIRST_TEMPO,
+            told: Instant::now(),
             speaks: true,
             fetches,
         }
@@ -176,6 +183,7 @@ impl Store {
     async fn run(mut self, mut told: mpsc::Receiver<Told>) {
         let mut due = Instant::now();
         loop {
+            let done = self.next_done().unwrap_or(due);
             tokio::select! {
                 biased;
                 what = told.recv() => match what {
@@ -197,7 +205,7 @@ impl Store {
                     },
                     None => return,
                 },
-                () = tokio::time::sleep_until(due) => {
+                () = tokio::time::sleep_until(due.min(done)) => {
                     self.beat();
                     due = Instant::now() + self.tempo;
                 }
@@ -216,13 +224,26 @@ impl Store {
         let mut directives = grant.directives.into_iter();
         let orders = directives.find(|directive| directive.service == self.service);
         let orders = orders.map(|directive| directive.orders).unwrap_or_default();
-        let is_new = |order: &&CopyOrder| {
-            order.kind == OrderKind::Fetch && !self.orders.iter().any(|known| known == *order)
-        };
-        self.fetches.note(orders.iter().filter(is_new).count());
-        let others = orders != self.orders;
-        self.orders = orders;
+        let now = Instant::now();
+        let done = now + self.fetches.taking();
+        let known = std::mem::take(&mut self.orders);
+        let mut fetches = 0;
+        let mut others = orders.len() != known.len();
+        for order in orders {
+            let known = known.iter().find(|(known, _)| *known == order);
+            others |= known.is_none();
+            fetches += usize::from(known.is_none() && order.kind == OrderKind::Fetch);
+            let done = known.map_or(done, |(_, done)| *done);
+            self.orders.push((order, done));
+        }
+        self.fetches.note(fetches);
         others
+    }
+
+    /// When the next of the orders is done of which that was not told.
+    fn next_done(&self) -> Option<Instant> {
+        let all = self.orders.iter().map(|(_, done)| *done);
+        all.filter(|done| *done > self.told).min()
     }
 
     fn beat(&mut self) {
@@ -230,6 +251,7 @@ impl Store {
             return;
         }
         self.sequence += 1;
+        self.told = Instant::now();
         self.sessions.beat(Heartbeat {
             session: SESSION,
             sequence: self.sequence,
@@ -246,7 +268,7 @@ impl Store {
             free: Some(1 << 50),
             total: Some(1 << 51),
             load: 0,
-            orders: self.orders.iter().map(done).collect(),
+            orders: self.orders.iter().map(|it| report(it, self.told)).collect(),
         };
         Sign {
             service: self.service.clone(),
@@ -268,14 +290,16 @@ impl Store {
     }
 }
 
-/// Says of an order that it was carried out.
-fn done(order: &CopyOrder) -> OrderReport {
+/// Says how it stands with an order.
+fn report((order, done): &(CopyOrder, Instant), now: Instant) -> OrderReport {
+    let held = Held {
+        version: order.version,
+        checksum: order.checksum,
+        size: order.size,
+    };
     let progress = match order.kind {
-        OrderKind::Fetch | OrderKind::Verify => OrderProgress::Held(Held {
-            version: order.version,
-            checksum: order.checksum,
-            size: order.size,
-        }),
+        _under_way if *done > now => OrderProgress::Moved(0),
+        OrderKind::Fetch | OrderKind::Verify => OrderProgress::Held(held),
         OrderKind::Drop => OrderProgress::Missing,
     };
     OrderReport {
