@@ -67,6 +67,10 @@ struct Options {
     /// Where the servers' data go for the time of the bench.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
+    /// Where the agents' state goes in the failovers, beside the servers' data when absent: an agent waits for its disk before
+    /// it answers, and on a node of its own that is not the one that the servers write their log to.
+    #[arg(long, value_name = "DIR")]
+    agents_dir: Option<PathBuf>,
     /// Seconds after which the bench is ended.
     #[arg(long, default_value_t = 1_800)]
     limit_s: u64,
@@ -174,6 +178,7 @@ async fn with_servers(options: &Options) -> Result<(), BenchError> {
         tenure: &options.program()?,
         redis_server: &options.redis_server,
         dir: &options.dir,
+        agents: options.agents_dir.as_ref().unwrap_or(&options.dir),
         items: options.items,
         nodes: options.nodes,
         rounds: options.rounds,

@@ -26,6 +26,8 @@ pub struct Wanted<'a> {
     pub tenure: &'a Path,
     pub redis_server: &'a Path,
     pub dir: &'a Path,
+    /// Where agents keep their state.
+    pub agents: &'a Path,
     pub items: u64,
     pub nodes: u64,
     pub rounds: u32,
@@ -54,11 +56,11 @@ impl Wanted<'_> {
 }
 
 pub async fn run(wanted: &Wanted<'_>) -> Result<(), BenchError> {
-    let data = TempDir::with_prefix_in("copies-", wanted.dir)
-        .map_err(|source| BenchError::io("create a folder below", wanted.dir, source))?;
-    let group = Group::begin(data.path());
-    let group = group.map_err(|source| BenchError::io("watch over", data.path(), source))?;
-    let mut scene = begin(wanted, data.path(), group.id()).await?;
+    let data = folder(wanted.dir)?;
+    let group = watch_over(&data)?;
+    let agents = folder(wanted.agents)?;
+    let _removes_it = watch_over(&agents)?;
+    let mut scene = begin(wanted, data.path(), agents.path(), group.id()).await?;
     let mut empty = Column::new("no items", When::Quiet, wanted.fetch);
     for round in 0..wanted.rounds {
         let label = format!("empty-{round}");
@@ -82,8 +84,24 @@ pub async fn run(wanted: &Wanted<'_>) -> Result<(), BenchError> {
     scene.stop().await
 }
 
+fn folder(below: &Path) -> Result<TempDir, BenchError> {
+    TempDir::with_prefix_in("copies-", below)
+        .map_err(|source| BenchError::io("create a folder below", below, source))
+}
+
+/// Sees to it that a folder ends with the bench, however that ends.
+fn watch_over(folder: &TempDir) -> Result<Group, BenchError> {
+    Group::begin(folder.path())
+        .map_err(|source| BenchError::io("watch over", folder.path(), source))
+}
+
 /// Starts everything, without items.
-async fn begin(wanted: &Wanted<'_>, data: &Path, group: i32) -> Result<Scene, BenchError> {
+async fn begin(
+    wanted: &Wanted<'_>,
+    data: &Path,
+    agents: &Path,
+    group: i32,
+) -> Result<Scene, BenchError> {
     let cluster = Cluster::start(wanted.tenure, data, group).await?;
     // A loss is planned for as soon as it is found.
     cluster.prepare(wanted.nodes, Some(Duration::ZERO)).await?;
@@ -94,6 +112,7 @@ async fn begin(wanted: &Wanted<'_>, data: &Path, group: i32) -> Result<Scene, Be
         redis_server: wanted.redis_server,
         servers: &servers,
         data,
+        agents,
         group,
     };
     let site = Site::start(&ground).await?;

@@ -28,6 +28,8 @@ pub struct Ground<'a> {
     pub redis_server: &'a Path,
     pub servers: &'a [SocketAddr],
     pub data: &'a Path,
+    /// Where agents keep their state: on the disk of the servers, or on another as on nodes of their own.
+    pub agents: &'a Path,
     /// The process group that ends with the bench.
     pub group: i32,
 }
@@ -69,7 +71,7 @@ impl Ground<'_> {
             pledges: at_home(ports[2]),
         };
         let agent = self.data.join(format!("agent-{at}.toml"));
-        let state = self.data.join(format!("agent-{at}"));
+        let state = self.agents.join(format!("agent-{at}"));
         let instances = [(SERVICE.to_owned(), address)];
         let text = config::agent(at, self.servers, &state, listens, &instances);
         write(&agent, &text)?;
