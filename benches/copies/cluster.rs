@@ -1,12 +1,14 @@
-//! Three `tenure server` processes with default settings, and a service that stores copies on nodes that nobody attends:
+//! Three `tenure server` processes with default settings, and a service that stores copies. While nobody attends for its nodes
 //! nothing is lost, and nothing is repaired.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tenure_benches::ports::free_ports;
 use tenure_benches::process::Process;
 use tenure_proto::v1::{self, admin_client::AdminClient, copies_client::CopiesClient};
+use tenure_tests::failover::config;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::BenchError;
@@ -21,7 +23,7 @@ const POLL: Duration = Duration::from_millis(10);
 const LEVEL: u32 = 3;
 
 pub struct Cluster {
-    servers: Vec<(Process, String)>,
+    servers: Vec<(Process, SocketAddr)>,
 }
 
 fn channel(address: &str) -> Result<Channel, BenchError> {
@@ -33,34 +35,18 @@ fn channel(address: &str) -> Result<Channel, BenchError> {
     Ok(endpoint.tcp_nodelay(true).connect_lazy())
 }
 
-fn configuration(at: usize, api: &[u16], raft: &[u16], data: &Path) -> String {
-    let folder = data.join(format!("s{at}")).display().to_string();
-    let mut text = format!(
-        "cluster = \"bench\"\nserver = {}\ndata_dir = {folder:?}\n\n[raft]\nlisten = \"127.0.0.1:{}\"\n\n\
-         [api]\nlisten = \"127.0.0.1:{}\"\n",
-        at + 1,
-        raft[at],
-        api[at]
-    );
-    for (peer, (api, raft)) in api.iter().zip(raft).enumerate() {
-        let id = peer + 1;
-        text.push_str(&format!(
-            "\n[[servers]]\nid = {id}\nraft = \"127.0.0.1:{raft}\"\napi = \"127.0.0.1:{api}\"\n"
-        ));
-    }
-    text
-}
-
 fn command(kind: v1::command::Kind) -> v1::Command {
     v1::Command { kind: Some(kind) }
 }
 
-/// Nodes in ten zones that have joined, and the service on all of them.
-fn site(nodes: u64) -> Vec<v1::Command> {
+/// Nodes in ten zones that have joined, and the service on all of them, which waits so long for a lost node.
+fn site(nodes: u64, grace: Option<Duration>) -> Vec<v1::Command> {
+    let millis = |grace: Duration| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let copies = v1::CopiesPolicy {
         copies: 3,
         write_min: 2,
         spread_zones: true,
+        repair_grace_ms: grace.map(millis),
         ..v1::CopiesPolicy::default()
     };
     let service = v1::AddService {
@@ -99,21 +85,24 @@ fn site(nodes: u64) -> Vec<v1::Command> {
 }
 
 impl Cluster {
-    pub async fn start(program: &Path, data: &Path) -> Result<Self, BenchError> {
-        let ports = free_ports(2 * SERVERS)?;
+    /// The servers, as members of a process group, once one of them leads.
+    pub async fn start(program: &Path, data: &Path, group: i32) -> Result<Self, BenchError> {
+        let at_home = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let ports: Vec<SocketAddr> = free_ports(2 * SERVERS)?.into_iter().map(at_home).collect();
         let (api, raft) = ports.split_at(SERVERS);
         let mut servers = Vec::new();
-        for at in 0..SERVERS {
+        for (at, address) in api.iter().enumerate() {
             let file = data.join(format!("s{at}.toml"));
-            std::fs::write(&file, configuration(at, api, raft, data))
-                .map_err(|source| BenchError::io("write", &file, source))?;
+            let text = config::server(at, api, raft, &data.join(format!("s{at}")));
+            std::fs::write(&file, text).map_err(|source| BenchError::io("write", &file, source))?;
             let config = file.display().to_string();
             let args = ["server", "--log", "warn", "--config", &config];
             let args = args.map(str::to_owned).to_vec();
             let log = data.join(format!("s{at}.log"));
-            let mut process = Process::new(format!("tenure s{at}"), program, args, log);
+            let process = Process::new(format!("tenure s{at}"), program, args, log);
+            let mut process = process.in_group(group);
             process.start()?;
-            servers.push((process, format!("http://127.0.0.1:{}", api[at])));
+            servers.push((process, *address));
         }
         let cluster = Self { servers };
         cluster.leader().await?;
@@ -121,11 +110,24 @@ impl Cluster {
     }
 
     pub fn address(&self, server: usize) -> String {
-        self.servers[server].1.clone()
+        format!("http://{}", self.servers[server].1)
+    }
+
+    /// Where all of them answer.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.servers.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Whether all of them run.
+    pub fn check(&mut self) -> Result<(), BenchError> {
+        for (process, _) in &mut self.servers {
+            process.check()?;
+        }
+        Ok(())
     }
 
     fn admin(&self, server: usize) -> Result<AdminClient<Channel>, BenchError> {
-        Ok(AdminClient::new(channel(&self.servers[server].1)?))
+        Ok(AdminClient::new(channel(&self.address(server))?))
     }
 
     pub async fn leader(&self) -> Result<usize, BenchError> {
@@ -149,22 +151,10 @@ impl Cluster {
         Err(late("the election of a leader"))
     }
 
-    /// Makes nodes and service, when items are understood.
-    pub async fn prepare(&self, nodes: u64) -> Result<(), BenchError> {
+    /// Makes nodes and service, when items are understood. The grace is that of the service; the default where none is given.
+    pub async fn prepare(&self, nodes: u64, grace: Option<Duration>) -> Result<(), BenchError> {
         let mut admin = self.admin(self.leader().await?)?;
         let deadline = Instant::now() + BOUND;
-        let batch = v1::Batch {
-            commands: site(nodes),
-        };
-        let execute = v1::ExecuteRequest {
-            request: None,
-            actor: "copies".to_owned(),
-            command: Some(command(v1::command::Kind::Batch(batch))),
-        };
-        admin
-            .execute(execute)
-            .await
-            .map_err(BenchError::refused("making the nodes"))?;
         let raised = v1::RaiseFeatureLevel {
             from: LEVEL,
             to: LEVEL,
@@ -181,6 +171,18 @@ impl Cluster {
             }
             tokio::time::sleep(POLL).await;
         }
+        let batch = v1::Batch {
+            commands: site(nodes, grace),
+        };
+        let execute = v1::ExecuteRequest {
+            request: None,
+            actor: "copies".to_owned(),
+            command: Some(command(v1::command::Kind::Batch(batch))),
+        };
+        admin
+            .execute(execute)
+            .await
+            .map_err(BenchError::refused("making the nodes"))?;
         Ok(())
     }
 
@@ -209,22 +211,21 @@ impl Cluster {
     }
 
     async fn wait_for(&self, server: usize, items: u64) -> Result<(), BenchError> {
-        let mut copies = CopiesClient::new(channel(&self.servers[server].1)?);
+        let mut copies = self.copies(server)?;
         let deadline = Instant::now() + BOUND;
         while Instant::now() < deadline {
-            let status = v1::CopiesStatusRequest {
-                service: SERVICE.to_owned(),
-                consistency: Some(v1::Consistency {
-                    local_max_age_ms: Some(10_000),
-                }),
-            };
-            let told = copies.status(status).await;
-            if told.is_ok_and(|told| told.into_inner().items == items) {
+            let told = status(&mut copies).await;
+            if told.is_ok_and(|told| told.items == items) {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
         }
         Err(late("all items at a follower"))
+    }
+
+    /// Asks one server about items.
+    pub fn copies(&self, server: usize) -> Result<CopiesClient<Channel>, BenchError> {
+        Ok(CopiesClient::new(channel(&self.address(server))?))
     }
 
     pub async fn stop(mut self) -> Result<(), BenchError> {
@@ -236,6 +237,21 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// How a server sees the items, by what it has applied.
+pub async fn status(
+    copies: &mut CopiesClient<Channel>,
+) -> Result<v1::CopiesStatusResponse, BenchError> {
+    let status = v1::CopiesStatusRequest {
+        service: SERVICE.to_owned(),
+        consistency: Some(v1::Consistency {
+            local_max_age_ms: Some(10_000),
+        }),
+    };
+    let told = copies.status(status).await;
+    let told = told.map_err(BenchError::refused("asking for the state of the items"))?;
+    Ok(told.into_inner())
 }
 
 /// A call waits no longer than a server lets it; the checkpoint goes on, and the next call waits for the rest of it.

@@ -1,6 +1,7 @@
 //! What can end the bench.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,21 @@ pub enum BenchError {
     },
     #[error("{what}: an item was refused: {why}")]
     Item { what: &'static str, why: String },
+    #[error("{what} failed: {source}")]
+    Tenure {
+        what: &'static str,
+        source: Box<tenure_client::Error>,
+    },
+    #[error("{what} at {address} failed: {source}")]
+    Redis {
+        what: &'static str,
+        address: SocketAddr,
+        source: redis::RedisError,
+    },
+    #[error("{what} is no name: {why}")]
+    Name { what: &'static str, why: String },
+    #[error("nobody speaks for node {0} any more: the bench's sessions for it have ended")]
+    Gone(u64),
     #[error("{what} did not happen within {} s", bound.as_secs())]
     TooLate { what: String, bound: Duration },
     #[error("a task of the bench failed: {0}")]
@@ -50,6 +66,13 @@ impl BenchError {
             what,
             path: path.as_ref().to_path_buf(),
             source,
+        }
+    }
+
+    pub fn tenure(what: &'static str) -> impl FnOnce(tenure_client::Error) -> Self {
+        move |source| Self::Tenure {
+            what,
+            source: Box::new(source),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Measures services that store copies: memory and planning in the core alone, then updates, locating, checkpoint and restart
-//! with three `tenure server` processes. Run it in release on a quiet machine; everything that is started is stopped again.
+//! with three `tenure server` processes, and whether repair delays a failover of Redis beside the items. Run it in release on a
+//! quiet machine; everything that is started is stopped again.
 
 mod cluster;
 mod error;
+mod failover;
 mod load;
 mod machine;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tempfile::TempDir;
 use tenure_benches::conditions::Machine;
+use tenure_benches::group::Group;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::BenchError;
@@ -25,6 +28,8 @@ enum Part {
     Core,
     /// Updates and locating through three servers; then checkpoint and restart.
     Servers,
+    /// Failovers of Redis beside the items, while a repair is planned and while none is.
+    Failover,
 }
 
 /// Figures of services that store copies of items.
@@ -47,12 +52,25 @@ struct Options {
     /// Only this part.
     #[arg(long)]
     only: Option<Part>,
+    /// Failovers in each of the conditions.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// How long a node takes for what it is ordered, in the failovers.
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    fetch_ms: u64,
+    /// The redis-server program: a name looked up in PATH, or a path.
+    #[arg(long, value_name = "PATH", default_value = "redis-server")]
+    redis_server: PathBuf,
     /// The program under measurement; the one beside this bench when absent.
     #[arg(long)]
     tenure: Option<PathBuf>,
     /// Where the servers' data go for the time of the bench.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
+    /// Where the agents' state goes in the failovers, beside the servers' data when absent: an agent waits for its disk before
+    /// it answers, and on a node of its own that is not the one that the servers write their log to.
+    #[arg(long, value_name = "DIR")]
+    agents_dir: Option<PathBuf>,
     /// Seconds after which the bench is ended.
     #[arg(long, default_value_t = 1_800)]
     limit_s: u64,
@@ -125,7 +143,7 @@ fn start(options: &Options) -> Result<(), BenchError> {
             measure(options, items)?;
         }
     }
-    if !options.measures(Part::Servers) {
+    if !options.measures(Part::Servers) && !options.measures(Part::Failover) {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -142,18 +160,41 @@ async fn bounded(options: &Options) -> Result<(), BenchError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
     let limit = Duration::from_secs(options.limit_s);
     tokio::select! {
-        done = servers(options) => done,
+        done = with_servers(options) => done,
         _signal = interrupt.recv() => Err(BenchError::Interrupted),
         _signal = terminate.recv() => Err(BenchError::Interrupted),
         () = tokio::time::sleep(limit) => Err(BenchError::Limit(limit)),
     }
 }
 
+async fn with_servers(options: &Options) -> Result<(), BenchError> {
+    if options.measures(Part::Servers) {
+        servers(options).await?;
+    }
+    if !options.measures(Part::Failover) {
+        return Ok(());
+    }
+    let wanted = failover::Wanted {
+        tenure: &options.program()?,
+        redis_server: &options.redis_server,
+        dir: &options.dir,
+        agents: options.agents_dir.as_ref().unwrap_or(&options.dir),
+        items: options.items,
+        nodes: options.nodes,
+        rounds: options.rounds,
+        fetch: Duration::from_millis(options.fetch_ms),
+    };
+    failover::run(&wanted).await
+}
+
 async fn servers(options: &Options) -> Result<(), BenchError> {
     let data = TempDir::with_prefix_in("copies-", &options.dir)
         .map_err(|source| BenchError::io("create a folder below", &options.dir, source))?;
-    let mut cluster = cluster::Cluster::start(&options.program()?, data.path()).await?;
-    cluster.prepare(options.nodes).await?;
+    let group = Group::begin(data.path());
+    let group = group.map_err(|source| BenchError::io("watch over", data.path(), source))?;
+    let program = options.program()?;
+    let mut cluster = cluster::Cluster::start(&program, data.path(), group.id()).await?;
+    cluster.prepare(options.nodes, None).await?;
     let leader = cluster.leader().await?;
     let address = cluster.address(leader);
     let items = load::place(&address, options.items).await?;
