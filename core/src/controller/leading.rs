@@ -267,7 +267,7 @@ impl Leading {
                 self.noting.remove(&service);
             }
             Some(Proposal::Copies(service, asked)) => {
-                self.copies_decided(look, &service, asked, outcome, out);
+                self.copies_decided(look, &service, asked, outcome);
             }
         }
     }

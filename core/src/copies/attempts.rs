@@ -20,6 +20,13 @@ pub(super) struct Attempt {
 pub struct Attempts(pub(super) BTreeMap<(ItemId, NodeId), Attempt>);
 
 impl Attempts {
+    /// How many transfers are under way.
+    #[must_use]
+    pub fn under_way(&self) -> u32 {
+        let all = self.0.values().filter(|attempt| attempt.from.is_some());
+        u32::try_from(all.count()).unwrap_or(u32::MAX)
+    }
+
     /// A transfer was ordered.
     pub fn started(&mut self, transfer: &Transfer) {
         let key = (transfer.item, transfer.to);

@@ -1,7 +1,7 @@
 //! The copies of items, on the leader: what is planned, ordered, confirmed, and who is lost as a holder of them.
 //!
-//! A look is bounded: a plan looks at so many items and goes on there the next time, so that a million of them delay nobody's
-//! failover. Orders are what every grant says anew; what nodes say of them becomes proposals, many items in one.
+//! A look is bounded: a plan looks at so many items and goes on there the next time, and decides on few, so that a million
+//! of them delay nobody's failover; while a primary is being replaced nothing is planned. Orders are what every grant says anew; what nodes say of them becomes proposals, many items in one.
 
 mod orders;
 mod progress;
@@ -14,6 +14,7 @@ pub use progress::{CopiesProgress, RebalanceProgress, RepairProgress, VerifyProg
 use super::{
     Look, Output,
     case::paused,
+    course::Stage,
     leading::{Leading, Proposal},
 };
 use crate::copies::repair::{self, Cursor, Limits, Plan};
@@ -34,6 +35,8 @@ const IDLE_EVERY: Millis = Millis(1_000);
 const LOOK: u32 = 2_048;
 /// Transfers in the whole cluster at a time.
 const TRANSFERS_MAX: u32 = 1_024;
+/// Copies that one plan gives to nodes or has them fetch: what the log takes in one go waits in front of a failover.
+const PER_PLAN: u32 = 256;
 /// Moves of a rebalance that may be unfinished.
 const MOVES_MAX: u64 = 512;
 /// Decisions that go into one entry.
@@ -94,6 +97,9 @@ impl Leading {
         if look.state.settings().feature_level < 3 || !self.authority.may_grant(look) {
             return;
         }
+        if self.is_replacing() {
+            return;
+        }
         self.copies
             .retain(|service, _| look.state.ledger(service).is_some());
         for (service, ledger) in look.state.ledgers() {
@@ -107,6 +113,15 @@ impl Leading {
                 }
             }
         }
+    }
+
+    /// Whether a primary is being replaced, which goes first.
+    fn is_replacing(&self) -> bool {
+        let mut stages = self.courses.values().map(|course| &course.stage);
+        stages.any(|stage| match stage {
+            Stage::Steady => false,
+            Stage::Failing(_) | Stage::Switching(_) => true,
+        })
     }
 
     fn tend(
@@ -133,7 +148,7 @@ impl Leading {
             tending.due = look.now.after(IDLE_EVERY);
             return tending.give_up();
         }
-        let limits = limits(ledger, &tending.tally);
+        let limits = limits(ledger, tending);
         let mut cursor = tending.cursor;
         let plan = repair::plan_on(
             ledger,
@@ -182,7 +197,6 @@ impl Leading {
         service: &ServiceName,
         asked: Asked,
         outcome: Option<Outcome>,
-        out: &mut Vec<Output>,
     ) {
         let Some(tending) = self.copies.get_mut(service) else {
             return;
@@ -206,7 +220,6 @@ impl Leading {
                 tending.decided(look, keys, answers);
             }
         }
-        self.tend_copies(look, out);
     }
 }
 
@@ -296,18 +309,19 @@ impl Tending {
     }
 }
 
-fn limits(ledger: &Ledger, tally: &Tally) -> Limits {
+fn limits(ledger: &Ledger, tending: &Tending) -> Limits {
     let policy: &CopiesPolicy = ledger.policy();
     let holders = u32::try_from(ledger.stores().count()).unwrap_or(u32::MAX);
     let cluster = policy.transfers_per_node.saturating_mul(holders);
+    let most = tending.attempts.under_way().saturating_add(PER_PLAN);
     let urgent = u8::try_from(policy.write_min).unwrap_or(u8::MAX);
     Limits {
         per_node: policy.transfers_per_node,
-        cluster: cluster.min(TRANSFERS_MAX),
+        cluster: cluster.min(TRANSFERS_MAX).min(most),
         look: LOOK,
         grace: policy.repair_grace_ms,
         urgent_below: urgent.max(2),
-        bytes_per_second: tally.rate(),
+        bytes_per_second: tending.tally.rate(),
         ..Limits::default()
     }
 }
