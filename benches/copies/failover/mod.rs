@@ -1,5 +1,5 @@
 //! Whether repair delays a failover: Redis is failed over beside the items, while the leader has nothing to repair and while it
-//! plans the repair after the loss of a node, in turns; and before there are items.
+//! has the loss of a node repaired, in turns; and before there are items.
 
 mod report;
 mod round;
@@ -44,8 +44,8 @@ impl Wanted<'_> {
         let at_once = Duration::ZERO;
         vec![
             Column::new("items, nothing to repair", When::Quiet, self.fetch),
-            Column::new("killed when a loss is found", When::Found, self.fetch),
-            Column::new("the same, all fetched at once", When::Found, at_once),
+            Column::new("killed amid a repair", When::Amid, self.fetch),
+            Column::new("the same, all fetched at once", When::Amid, at_once),
             Column::new("killed when a lease ends", When::Due, self.fetch),
         ]
     }

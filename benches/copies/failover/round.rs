@@ -26,12 +26,14 @@ const WARM_UP_BOUND: Duration = Duration::from_secs(20);
 /// How long before a loss is due the writer begins.
 const WRITES_BEFORE: Duration = Duration::from_secs(3);
 const FAILOVER_BOUND: Duration = Duration::from_secs(60);
-/// How long the leader may take to find a loss that is due.
+/// How long the leader may take to find a loss that is due, and to have so much ordered.
 const FOUND_BOUND: Duration = Duration::from_secs(5);
 /// How long all copies may take to be as they should be.
 const REPAIR_BOUND: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
-const POLL_LOSS: Duration = Duration::from_millis(1);
+const POLL_ORDERS: Duration = Duration::from_millis(1);
+/// How many orders to fetch have reached nodes before a primary is killed amid a repair.
+const ORDERS_BEFORE: usize = 500;
 
 /// When the primary is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub enum When {
     Quiet,
     /// When the lease of a node is over: that the leader finds the loss may fall into the failover.
     Due,
-    /// As soon as the leader shows that it has found the loss: the plans that follow fall into the failover.
-    Found,
+    /// Amid the repair that follows on a loss.
+    Amid,
 }
 
 /// What one failover showed.
@@ -65,11 +67,6 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether plans for a lost node were made while the service failed over: orders follow plans alone.
-    pub fn has_plans(&self) -> bool {
-        self.orders_within > 0
-    }
-
     /// Whether it is a failover under the condition.
     pub fn counts(&self, when: When) -> bool {
         self.led
@@ -77,7 +74,7 @@ impl Sample {
                 When::Quiet => self.lacking_after == 0,
                 // What is over before the loss is found counts too: without it only the slow ones would.
                 When::Due => true,
-                When::Found => self.has_plans(),
+                When::Amid => self.lacking_after > 0,
             }
     }
 
@@ -121,12 +118,12 @@ impl Scene {
         self.stores.fetches();
         let due = match when {
             When::Quiet => None,
-            When::Due | When::Found => Some(self.lose(node).await?),
+            When::Due | When::Amid => Some(self.lose(node).await?),
         };
         let follower = self.site.follow().await?;
         let mut writing = Writing::start(&follower, label);
         writing.warmed_up().await?;
-        if !self.wait(when, due, leader, node).await? {
+        if !self.wait(when, due).await {
             self.stores.speak(node).await?;
             return Ok(None);
         }
@@ -171,31 +168,23 @@ impl Scene {
     }
 
     /// Waits for the moment of the signal; false when it does not come.
-    async fn wait(
-        &self,
-        when: When,
-        due: Option<Moment>,
-        leader: usize,
-        node: u64,
-    ) -> Result<bool, BenchError> {
+    async fn wait(&self, when: When, due: Option<Moment>) -> bool {
         let Some(due) = due else {
-            return Ok(true);
+            return true;
         };
         if when == When::Due {
             sleep_until(due).await;
-            return Ok(true);
+            return true;
         }
         sleep_until(due.minus(POLL)).await;
         let latest = due.plus(FOUND_BOUND);
-        let mut copies = self.cluster.copies(leader)?;
         while Moment::now() < latest {
-            let told = status(&mut copies).await?;
-            if told.stores.iter().any(|it| it.node == node && it.lost) {
-                return Ok(true);
+            if self.stores.fetched() >= ORDERS_BEFORE {
+                return true;
             }
-            tokio::time::sleep(POLL_LOSS).await;
+            tokio::time::sleep(POLL_ORDERS).await;
         }
-        Ok(false)
+        false
     }
 
     /// Stops all processes.

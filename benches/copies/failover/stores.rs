@@ -125,6 +125,12 @@ impl Stores {
         store.send(what).await.map_err(|_| BenchError::Gone(node))
     }
 
+    /// How many orders to fetch came since they were asked for last.
+    pub fn fetched(&self) -> usize {
+        let all = self.fetches.at.lock();
+        all.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// When orders to fetch came since this was asked last.
     pub fn fetches(&self) -> Vec<Moment> {
         let all = self.fetches.at.lock();
