@@ -1,7 +1,7 @@
 //! A primary that answers a ping while all its threads are stuck.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use tenure_core::Cause;
@@ -57,12 +57,9 @@ async fn a_primary_whose_commits_all_stand_still_is_moved_although_it_answers() 
 /// A disk on a file of its own, which can be made to stand still.
 struct Frozen {
     at: PathBuf,
-    /// Lets it go on when nobody is left who would.
+    /// Lets it go on once its input is closed, also by the end of the test.
     guard: Mutex<Option<Child>>,
 }
-
-/// For how long it stands still at most, in seconds.
-const STILL_FOR: &str = "120";
 
 fn ran(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output();
@@ -104,26 +101,27 @@ impl Frozen {
 
     fn freeze(&self) {
         let mut guard = Command::new("sh");
-        guard.args(["-c", "sleep $1; exec fsfreeze -u \"$0\""]);
-        let guard = guard.arg(&self.at).arg(STILL_FOR).spawn();
+        guard.args(["-c", "cat > /dev/null; exec fsfreeze -u \"$0\""]);
+        let guard = guard.arg(&self.at).stdin(Stdio::piped()).spawn();
         *self.guard.lock().expect("held by nobody") = Some(guard.expect("sh can be run"));
         ran("fsfreeze", &["-f", &self.at.display().to_string()]).expect("it stands still");
     }
 
     /// A no-op where it does not stand still.
-    fn thaw(&self) -> Result<(), String> {
-        if let Some(mut guard) = self.guard.lock().expect("held by nobody").take() {
-            let ended = guard.kill().and_then(|()| guard.wait());
-            ended.expect("the guard is ended");
+    fn thaw(&self) {
+        let guard = self.guard.lock().expect("held by nobody").take();
+        if let Some(mut guard) = guard {
+            drop(guard.stdin.take());
+            let ended = guard.wait().expect("the guard ends");
+            assert!(ended.success() || std::thread::panicking(), "it goes on");
         }
-        ran("fsfreeze", &["-u", &self.at.display().to_string()])
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
         // Whoever waits for it could not even be killed.
-        let _went_on = self.thaw();
+        self.thaw();
         let unmounted = ran("umount", &["--lazy", &self.at.display().to_string()]);
         assert!(
             unmounted.is_ok() || std::thread::panicking(),
@@ -166,7 +164,7 @@ async fn a_primary_whose_disk_stands_still_is_replaced_and_follows_when_it_goes_
         assert_eq!(receipt.account.cause, Cause::Stuck);
         assert!(receipt.account.completeness.is_lossless(), "{receipt:?}");
         let returns = Moment::now();
-        disk.thaw().expect("it goes on");
+        disk.thaw();
         site.whole().await;
         tally.since("back in sync", returns);
         println!("it returned: {}", site.returned(next).await);

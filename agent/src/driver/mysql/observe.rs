@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::super::note;
 use super::dialect::Dialect;
 use super::lineage::{self, Lineage};
+use super::probe::SILENT_REPLICAS;
 use super::process::is_same;
 use super::reclone::Copying;
 use super::status::{Seen, unreadable};
@@ -264,16 +265,22 @@ impl Mysql {
         let Some(connection) = probe.overdue() else {
             return;
         };
+        // Whoever's commit waits for replicas keeps those behind it waiting.
         let text = format!(
-            "SELECT STATE AS state FROM information_schema.PROCESSLIST WHERE ID = {connection}"
+            "SELECT STATE AS state, STATE LIKE '%semi-sync ACK%' AS waits FROM information_schema.PROCESSLIST \
+             WHERE ID = {connection} OR STATE LIKE '%semi-sync ACK%' ORDER BY waits DESC LIMIT 1"
         );
         let within = self.settings.answer_within;
         let answers = ask(&mut self.watching, &self.dial, &text, within).await;
-        let state = answers.iter().flatten().flatten().next();
-        if let Some(state) = state {
-            let state = state.text("state").to_owned();
-            self.beside().probe.waits_for(connection, &state);
-        }
+        let Some(found) = answers.iter().flatten().flatten().next() else {
+            return;
+        };
+        let state = match found.is_on("waits") && look.seen.semi.clients > 0 {
+            true => SILENT_REPLICAS,
+            false => found.text("state"),
+        };
+        let state = state.to_owned();
+        self.beside().probe.waits_for(connection, &state);
     }
 
     fn as_seen(&mut self, look: &Look, stranger: Option<String>) -> Observation {

@@ -19,6 +19,12 @@ use super::line::{Dial, Line, Trouble};
 /// counting as no progress.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(5);
 
+/// What a commit waits for where replicas are attached and acknowledge nothing.
+pub(super) const SILENT_REPLICAS: &str = "replicas that are attached";
+/// For how long that is no standstill: they may be slow. After that another primary might do better, for there are
+/// those who could take over.
+const REPLICAS_MAY_TAKE: u64 = 10_000;
+
 /// What the latest writes came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
@@ -147,6 +153,10 @@ impl Probe {
         let waited = progress.sent.map_or(Duration::ZERO, |sent| sent.elapsed());
         let overdue = waited > self.every;
         match (&progress.outcome, &progress.waits) {
+            (_, Some(what)) if overdue && what == SILENT_REPLICAS => Verdict {
+                stalled: Millis(stalled.0.saturating_sub(REPLICAS_MAY_TAKE)),
+                why: Some("commits wait: no replica that is attached acknowledges".to_owned()),
+            },
             // Another primary would wait for the same replicas.
             (_, Some(what)) if overdue && is_for_replicas(what) => Verdict {
                 stalled: Millis(0),
@@ -292,6 +302,42 @@ mod tests {
         for code in [1045, 1142, 1290, 1836] {
             assert!(matches!(judge(code, "x"), Outcome::HeldBack(_)), "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn to_wait_for_replicas_is_a_standstill_only_where_they_are_attached_and_that_takes_long()
+    {
+        let seconds = |many| {
+            Instant::now()
+                .checked_sub(Duration::from_secs(many))
+                .unwrap()
+        };
+        let told = |waits: &str, since| {
+            let (mode, _wanted) = watch::channel(Some(Epoch(1)));
+            let mut progress = Progress::begin();
+            progress.since = since;
+            progress.sent = Some(since);
+            progress.connection = Some(7);
+            progress.waits = Some(waits.to_owned());
+            let probe = Probe {
+                writing: tokio::spawn(async {}),
+                mode,
+                progress: Arc::new(Mutex::new(progress)),
+                every: Duration::from_millis(250),
+            };
+            probe.verdict()
+        };
+        assert_eq!(
+            told("Waiting for semi-sync ACK from slave", seconds(30)).stalled,
+            Millis(0)
+        );
+        assert_eq!(told(SILENT_REPLICAS, seconds(9)).stalled, Millis(0));
+        let long = told(SILENT_REPLICAS, seconds(13));
+        assert!(
+            long.stalled >= Millis(3_000) && long.why.is_some(),
+            "{long:?}"
+        );
+        assert!(told("Commit", seconds(3)).stalled >= Millis(3_000));
     }
 
     #[test]
