@@ -10,6 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Store {
     folder: PathBuf,
     pub port: u16,
+    /// What the process says; elsewhere than its data, whose disk may be full.
+    log: tempfile::NamedTempFile,
     child: Option<Child>,
 }
 
@@ -29,12 +31,13 @@ impl Store {
         Store {
             folder,
             port,
+            log: tempfile::NamedTempFile::new().expect("a log"),
             child: None,
         }
     }
 
     pub fn start(&mut self) {
-        let log = std::fs::File::create(self.folder.join("redis.log")).expect("a log");
+        let log = std::fs::File::create(self.log.path()).expect("a log");
         let child = Command::new("redis-server")
             .arg(self.folder.join("redis.conf"))
             .stdin(Stdio::null())
@@ -78,7 +81,7 @@ impl Store {
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("redis.log")).expect("a log")
+        std::fs::read_to_string(self.log.path()).expect("a log")
     }
 
     pub fn kill(&mut self) {
