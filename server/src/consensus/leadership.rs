@@ -79,21 +79,26 @@ impl Consensus {
     /// Whether this server leads and has not asked another to take over, in one look: the core
     /// publishes term and quorum together, after every message that it has taken in.
     pub(crate) fn lead(&self) -> Option<Lead> {
-        let metrics = self.0.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let term = metrics.current_term;
-        if !metrics.state.is_leader() || term <= *self.0.cession.asked.borrow() {
+        let (term, voters, acknowledged) = {
+            let metrics = self.0.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            if !metrics.state.is_leader() {
+                return None;
+            }
+            let voters = metrics.membership_config.voter_ids();
+            let voters: BTreeSet<ServerId> = voters.map(ServerId).collect();
+            (metrics.current_term, voters, metrics.last_quorum_acked)
+        };
+        // After the metrics, and while they are not borrowed: the core stands still as long as they are.
+        if term <= *self.0.cession.asked.borrow() {
             return None;
         }
-        let voters = metrics.membership_config.voter_ids();
-        let voters: BTreeSet<ServerId> = voters.map(ServerId).collect();
         // Looked at first: should this thread be stopped in between, the moment comes out too early.
         let now = Instant::now();
         let quorum = if voters.iter().eq([&self.id()]) {
             // Nobody is asked by whom it could be acknowledged, and nobody else can be elected.
             Some(now)
         } else {
-            let acknowledged = metrics.last_quorum_acked;
             acknowledged.and_then(|at| now.checked_sub(at.into_inner().elapsed()))
         };
         Some(Lead {

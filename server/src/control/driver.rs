@@ -122,7 +122,9 @@ impl Driver {
                 self.take_back(one);
                 returned = self.returned.try_recv().ok();
             }
-            self.look(*ceded.borrow_and_update());
+            // By itself: borrowed during the look it would be waited for by whoever cedes, and he by the look.
+            let upto = *ceded.borrow_and_update();
+            self.look(upto);
             self.tell();
             while let Some(one) = asked {
                 self.request(one);
