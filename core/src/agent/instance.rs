@@ -45,7 +45,7 @@ pub(super) struct Instance {
     /// The epoch by which its driver has confirmed that it takes writes.
     pub(super) promoted: Option<Epoch>,
     /// On which terms: how many have to have a write, and whether none may be lost. None where an earlier process of
-    /// the agent knew.
+    /// the agent knew: then it is told once more, for they may have changed since.
     pub(super) terms: Option<(u32, bool)>,
     /// Whether that is only what an earlier process of the agent had begun.
     pub(super) taken_over: bool,
@@ -230,7 +230,7 @@ impl Instance {
         let (write_acks, strict) = (*write_acks, *strict);
         // Promise 3 rests on what the policy says now.
         let steady = directive.quiesce.is_none() && matches!(self.standing, Standing::Primary(_));
-        let other = self.terms.is_some_and(|it| it != (write_acks, strict));
+        let other = self.terms != Some((write_acks, strict));
         if self.promoted != Some(directive.epoch) || (steady && other) {
             let epoch = directive.epoch;
             return self.may_promote(now).then_some(Action::Promote {

@@ -4,7 +4,7 @@ use super::{
     Hold, HoldCode, Input, Look, Output, TICK,
     authority::Authority,
     case::View,
-    copies::{Asked, Tending},
+    copies::{Asked, Deferred, Tending},
     course::{Course, Stage},
     holders::Holders,
     known::Members,
@@ -56,6 +56,7 @@ pub(super) struct Leading {
     pub(super) noting: BTreeSet<ServiceName>,
     /// The copies of the services that store them.
     pub(super) copies: BTreeMap<ServiceName, Tending>,
+    pub(super) deferred: Deferred,
     /// When the load of an instance was last reported.
     pub(super) loads: BTreeMap<(ServiceName, NodeId), Moment>,
     /// Numbers grants, proposals and ballots, no two of any two terms alike: an answer to a survey of an
@@ -76,6 +77,7 @@ impl Leading {
             reporting: BTreeSet::new(),
             noting: BTreeSet::new(),
             copies: BTreeMap::new(),
+            deferred: Deferred::default(),
             loads: BTreeMap::new(),
             counter: term.saturating_mul(NUMBERS_PER_TERM),
             looked_at: Moment(0),

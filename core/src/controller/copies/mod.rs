@@ -1,14 +1,17 @@
 //! The copies of items, on the leader: what is planned, ordered, confirmed, and who is lost as a holder of them.
 //!
 //! A look is bounded: a plan looks at so many items and goes on there the next time, and decides on few, so that a million
-//! of them delay nobody's failover; while a primary is being replaced nothing is planned. Orders are what every grant says anew; what nodes say of them becomes proposals, many items in one.
+//! of them delay nobody's failover; while a primary is being replaced nothing is planned for a moment. Orders are what every
+//! grant says anew; what nodes say of them becomes proposals, many items in one.
 
+mod deferred;
 mod orders;
 mod progress;
 mod results;
 mod stores;
 mod verify;
 
+pub(super) use deferred::Deferred;
 pub use progress::{CopiesProgress, RebalanceProgress, RepairProgress, VerifyProgress};
 
 use super::{
@@ -97,7 +100,8 @@ impl Leading {
         if look.state.settings().feature_level < 3 || !self.authority.may_grant(look) {
             return;
         }
-        if self.is_replacing() {
+        let replacing = self.is_replacing();
+        if self.deferred.waits(look.now, replacing) {
             return;
         }
         self.copies

@@ -132,14 +132,38 @@ fn what_an_earlier_agent_had_only_begun_is_done_once_more() {
         let answers = next.beats();
         next.granted(answers, primary(1));
         next.see(running(1, role));
-        // What it began while it took the promotion for done.
-        let (action, what) = one(&next.out);
-        assert!(matches!(what, Action::Permit { .. }), "{what:?}");
-        next.acted(action, Ok(Feat::Permits(None)));
-        let last = acts(&next.out).pop();
-        let promotes = matches!(last, Some((_, Action::Promote { .. })));
-        assert!(promotes, "{role:?}: {last:?}");
+        let (_, what) = one(&next.out);
+        let promotes = matches!(what, Action::Promote { .. });
+        assert!(promotes, "{role:?}: {what:?}");
     }
+}
+
+/// The policy may have changed while there was no agent.
+#[test]
+fn a_primary_that_an_earlier_agent_promoted_is_told_once_by_what_terms_it_serves() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let mut next = Bench::blind(Some(bench.kept()));
+    next.now = bench.now;
+    next.see(running(1, Observed::Writable));
+    let answers = next.beats();
+    let mut other = primary(1);
+    if let Wanted::Primary { write_acks, .. } = &mut other.wanted {
+        *write_acks = 2;
+    }
+    let (action, what) = one(&next.granted(answers, other.clone()));
+    assert!(
+        matches!(what, Action::Promote { write_acks: 2, .. }),
+        "{what:?}"
+    );
+    assert_eq!(next.believes(), Some(1), "it serves meanwhile");
+    next.acted(action, Ok(Feat::Done));
+    let answers = next.beats();
+    let acts = acts(&next.granted(answers, other));
+    let again = acts
+        .iter()
+        .any(|(_, what)| matches!(what, Action::Promote { .. }));
+    assert!(!again, "{acts:?}");
 }
 
 /// Where a new primary is, it is not where it was as a replica.
