@@ -293,27 +293,12 @@ impl Bench {
     }
 
     fn beat(&self, node: NodeId) -> Input {
-        let sign = Sign {
-            service: service(),
-            report: Report {
-                health: Health::Healthy,
-                ..Report::default()
-            },
-            presence: Presence::Running,
-            standing: Standing::Idle(Epoch(0)),
-            permits: Vec::new(),
-            linked: false,
-            whole: true,
-            stalled: Millis(0),
-            sees_primary: None,
-            surveyed: None,
-            returned: None,
-            store: Some(StoreSign {
-                folder: 1,
-                free: Some(1 << 40),
-                ..StoreSign::default()
-            }),
+        let store = StoreSign {
+            folder: 1,
+            free: Some(1 << 40),
+            ..StoreSign::default()
         };
+        let sign = holder(service(), store);
         let beat = Heartbeat {
             session: 1,
             sequence: self.sequence,
@@ -327,5 +312,26 @@ impl Bench {
             member: member(node),
             beat,
         }
+    }
+}
+
+/// What a node that is well says of itself as a holder of copies.
+pub fn holder(service: ServiceName, store: StoreSign) -> Sign {
+    Sign {
+        service,
+        report: Report {
+            health: Health::Healthy,
+            ..Report::default()
+        },
+        presence: Presence::Running,
+        standing: Standing::Idle(Epoch(0)),
+        permits: Vec::new(),
+        linked: false,
+        whole: true,
+        stalled: Millis(0),
+        sees_primary: None,
+        surveyed: None,
+        returned: None,
+        store: Some(store),
     }
 }

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tenure_client::core::{
-    CopyOrder, Epoch, Grant, Health, Heartbeat, Held, Incarnation, Member, Millis, NodeId,
-    OrderKind, OrderProgress, OrderReport, Presence, Report, ServiceName, Sign, Standing,
-    StoreSign,
+    CopyOrder, Grant, Heartbeat, Held, Incarnation, Member, NodeId, OrderKind, OrderProgress,
+    OrderReport, ServiceName, Sign, StoreSign,
 };
 use tenure_client::{Client, Options, Sessions};
 use tenure_tests::failover::moment::Moment;
@@ -19,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::error::BenchError;
+use crate::machine::holder;
 
 const SESSION: u64 = 1;
 /// What a node beats in until it is told how often to.
@@ -276,23 +276,7 @@ impl Store {
             load: 0,
             orders: self.orders.iter().map(|it| report(it, self.told)).collect(),
         };
-        Sign {
-            service: self.service.clone(),
-            report: Report {
-                health: Health::Healthy,
-                ..Report::default()
-            },
-            presence: Presence::Running,
-            standing: Standing::Idle(Epoch(0)),
-            permits: Vec::new(),
-            linked: false,
-            whole: true,
-            stalled: Millis(0),
-            sees_primary: None,
-            surveyed: None,
-            returned: None,
-            store: Some(store),
-        }
+        holder(self.service.clone(), store)
     }
 }
 
