@@ -24,19 +24,27 @@ fn identity() -> Identity {
 
 fn kept() -> impl Strategy<Value = Kept> {
     let epochs = || proptest::option::of(any::<u64>().prop_map(Epoch));
-    let service = (any::<(u64, u64, bool, [u64; 3])>(), epochs(), epochs());
-    let service = service.prop_map(
-        |((epoch, run, whole, [a, b, c]), holds, held)| KeptService {
-            epoch: Epoch(epoch),
-            holds,
-            held,
-            run,
-            whole,
-            leased_until: Moment(a),
-            pledged_until: Moment(b),
-            surveyed: Epoch(c),
-        },
+    let terms = proptest::option::of(any::<(u32, bool)>());
+    let service = (
+        any::<(u64, u64, bool, [u64; 3])>(),
+        epochs(),
+        epochs(),
+        terms,
     );
+    let service =
+        service.prop_map(
+            |((epoch, run, whole, [a, b, c]), holds, held, terms)| KeptService {
+                epoch: Epoch(epoch),
+                holds,
+                held,
+                run,
+                whole,
+                leased_until: Moment(a),
+                pledged_until: Moment(b),
+                surveyed: Epoch(c),
+                terms,
+            },
+        );
     let name = "[a-z]{1,9}".prop_map(|name| ServiceName::new(&name).expect("it is well-formed"));
     let rules = any::<(u64, u64, u32, bool)>();
     let rules = rules.prop_map(|(lease, heartbeat, drift_permille, pledge)| KeptRules {

@@ -182,6 +182,7 @@ mod tests {
             leased_until: Moment(epoch * 1_000),
             pledged_until: Moment(7),
             surveyed: Epoch(1),
+            terms: None,
         };
         let services = names.iter();
         Kept {
@@ -215,6 +216,19 @@ mod tests {
 
     const SERVICES: &str = "\"services\":{\"a\":{\"epoch\":4,\"holds\":4,\"held\":4,\"run\":4,\
         \"whole\":true,\"leased_until\":4000,\"pledged_until\":7,\"surveyed\":1}}";
+
+    #[test]
+    fn the_terms_of_a_promotion_are_kept_where_they_are_known() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let (mut file, _) = open(&folder, 1);
+        let mut known = kept_by_rules();
+        for service in known.services.values_mut() {
+            service.terms = Some((2, true));
+        }
+        file.write(&known).unwrap();
+        assert_eq!(open(&folder, 1).1, Some(known));
+    }
 
     #[test]
     fn golden_record_of_format_version_2() {

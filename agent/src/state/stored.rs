@@ -65,6 +65,9 @@ pub(super) struct StoredService {
     leased_until: Moment,
     pledged_until: Moment,
     surveyed: Epoch,
+    /// Not written by earlier agents, and left out where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<(u32, bool)>,
 }
 
 impl From<KeptService> for StoredService {
@@ -78,6 +81,7 @@ impl From<KeptService> for StoredService {
             leased_until: kept.leased_until,
             pledged_until: kept.pledged_until,
             surveyed: kept.surveyed,
+            terms: kept.terms,
         }
     }
 }
@@ -93,6 +97,7 @@ impl From<StoredService> for KeptService {
             leased_until: stored.leased_until,
             pledged_until: stored.pledged_until,
             surveyed: stored.surveyed,
+            terms: stored.terms,
         }
     }
 }

@@ -44,8 +44,8 @@ pub(super) struct Instance {
     pub(super) refuses: Epoch,
     /// The epoch by which its driver has confirmed that it takes writes.
     pub(super) promoted: Option<Epoch>,
-    /// On which terms: how many have to have a write, and whether none may be lost. None where an earlier process of
-    /// the agent knew: then it is told once more, for they may have changed since.
+    /// On which terms: how many have to have a write, and whether none may be lost. None where that is not known: then
+    /// it is told once more.
     pub(super) terms: Option<(u32, bool)>,
     /// Whether that is only what an earlier process of the agent had begun.
     pub(super) taken_over: bool,
@@ -104,7 +104,7 @@ impl Instance {
             pledged_until: kept.pledged_until,
             refuses: kept.surveyed,
             promoted: kept.holds,
-            terms: None,
+            terms: kept.terms,
             taken_over: kept.holds.is_some(),
             follows: None,
             followed_at: Moment(0),
@@ -128,6 +128,7 @@ impl Instance {
 
     pub(super) fn kept(&self) -> KeptService {
         KeptService {
+            terms: self.terms,
             epoch: self.epoch,
             holds: self.standing.holds(),
             held: self.held,

@@ -150,6 +150,9 @@ pub struct KeptService {
     pub pledged_until: Moment,
     /// By this epoch, or an earlier one, nothing is pledged any more: it was surveyed.
     pub surveyed: Epoch,
+    /// By what terms it was promoted last: how many of the others have to have a write, and whether none may be lost.
+    /// None where that is not known.
+    pub terms: Option<(u32, bool)>,
 }
 
 /// What an agent is started with.

@@ -138,9 +138,24 @@ fn what_an_earlier_agent_had_only_begun_is_done_once_more() {
     }
 }
 
-/// The policy may have changed while there was no agent.
 #[test]
-fn a_primary_that_an_earlier_agent_promoted_is_told_once_by_what_terms_it_serves() {
+fn a_primary_that_an_earlier_agent_promoted_is_left_alone_by_the_same_terms() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let mut next = Bench::blind(Some(bench.kept()));
+    next.now = bench.now;
+    next.see(running(1, Observed::Writable));
+    let answers = next.beats();
+    let acts = acts(&next.granted(answers, primary(1)));
+    let told = acts
+        .iter()
+        .any(|(_, what)| matches!(what, Action::Promote { .. }));
+    assert!(!told, "{acts:?}");
+}
+
+/// The policy changed while there was no agent.
+#[test]
+fn a_primary_that_an_earlier_agent_promoted_is_told_of_other_terms() {
     let mut bench = Bench::new();
     bench.promoted(1);
     let mut next = Bench::blind(Some(bench.kept()));
