@@ -21,11 +21,13 @@ pub enum Doing {
 
 /// Openraft's words for calls that come in, or are under way, while it is being stopped. It logs them as errors and
 /// they are none.
-const WHILE_STOPPING: [&str; 4] = [
+const WHILE_STOPPING: [&str; 6] = [
     "raft stopped",
     "rx recv error: channel closed",
     "failed to receive from RaftCore: None",
     "to-Raft tx send error",
+    "to RaftCore; when:(",
+    "sm::Worker may have shutdown",
 ];
 
 /// One server.
