@@ -48,7 +48,7 @@ pub async fn apply(machine: &mut StateMachine, entries: Vec<Entry>) -> io::Resul
 /// With the first error of the store.
 pub async fn run(folder: &Path, marks: &Path, calls: &[Call]) -> io::Result<()> {
     let mut user = User::new(marks)?;
-    let mut other = Other::new()?;
+    let mut other = Other::beside(marks)?;
     let mut store = open(folder, Probe::None).map_err(io::Error::other)?;
     let mut unapplied = Vec::new();
     for call in calls {
@@ -106,8 +106,12 @@ struct Other {
 }
 
 impl Other {
-    fn new() -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
+    /// With its folder where `marks` is: this process may be killed, and whoever made that place removes it.
+    fn beside(marks: &Path) -> io::Result<Self> {
+        let place = marks
+            .parent()
+            .ok_or_else(|| io::Error::other(format!("{} lies nowhere", marks.display())))?;
+        let folder = tempfile::tempdir_in(place)?;
         let store = open(folder.path(), Probe::None).map_err(io::Error::other)?;
         Ok(Self {
             store,
