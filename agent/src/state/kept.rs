@@ -228,6 +228,12 @@ mod tests {
         }
         file.write(&known).unwrap();
         assert_eq!(open(&folder, 1).1, Some(known));
+        let bytes = folder.read(FILE).unwrap().unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            text.contains("\"surveyed\":1,\"terms\":[2,true]}"),
+            "{text}"
+        );
     }
 
     #[test]

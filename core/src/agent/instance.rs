@@ -44,8 +44,8 @@ pub(super) struct Instance {
     pub(super) refuses: Epoch,
     /// The epoch by which its driver has confirmed that it takes writes.
     pub(super) promoted: Option<Epoch>,
-    /// On which terms: how many have to have a write, and whether none may be lost. None where that is not known: then
-    /// it is told once more.
+    /// On which terms: how many have to have a write, and whether none may be lost. None where that is not known, as
+    /// while it is being told: then it is told once more.
     pub(super) terms: Option<(u32, bool)>,
     /// Whether that is only what an earlier process of the agent had begun.
     pub(super) taken_over: bool,
@@ -128,7 +128,6 @@ impl Instance {
 
     pub(super) fn kept(&self) -> KeptService {
         KeptService {
-            terms: self.terms,
             epoch: self.epoch,
             holds: self.standing.holds(),
             held: self.held,
@@ -137,6 +136,7 @@ impl Instance {
             leased_until: self.authority_until(),
             pledged_until: self.pledged_until,
             surveyed: self.refuses,
+            terms: self.terms,
         }
     }
 
@@ -344,6 +344,8 @@ impl Instance {
             Action::Promote { epoch, .. } => {
                 self.standing = Standing::Primary(epoch);
                 self.held = Some(epoch);
+                // Until its driver says that it is done, it may serve by these terms or by those before.
+                self.terms = None;
                 // What it has is what there is, from here on.
                 self.whole = true;
                 self.fenced_softly = false;

@@ -2,7 +2,7 @@
 
 use super::member::{Bench, acts, one, primary, replica, running, standby};
 use tenure_core::{
-    Millis, Position, Presence, Role, Standing, Wanted,
+    Directive, Millis, Position, Presence, Role, Standing, Wanted,
     agent::{Action, Feat, Observation, Observed},
 };
 
@@ -138,19 +138,45 @@ fn what_an_earlier_agent_had_only_begun_is_done_once_more() {
     }
 }
 
+/// The primary of `before`, under an agent that was started anew.
+fn taken_over(before: &Bench) -> Bench {
+    let mut next = Bench::blind(Some(before.kept()));
+    next.now = before.now;
+    next.see(running(1, Observed::Writable));
+    next
+}
+
+/// The first of epoch 1, by other terms than [`primary`] has.
+fn by_other_terms() -> Directive {
+    let mut other = primary(1);
+    if let Wanted::Primary { write_acks, .. } = &mut other.wanted {
+        *write_acks = 2;
+    }
+    other
+}
+
+/// What it is told by a grant of this: the promotion, and how many have to have a write.
+fn promotes(bench: &mut Bench, directive: Directive) -> Option<(u64, u32)> {
+    let answers = bench.beats();
+    let acts = acts(&bench.granted(answers, directive));
+    acts.into_iter().find_map(|(action, what)| match what {
+        Action::Promote { write_acks, .. } => Some((action, write_acks)),
+        Action::Follow { .. }
+        | Action::Fence { .. }
+        | Action::Detach
+        | Action::Measure
+        | Action::Quiesce { .. }
+        | Action::Resume
+        | Action::Permit { .. }
+        | Action::Probe { .. } => None,
+    })
+}
+
 #[test]
 fn a_primary_that_an_earlier_agent_promoted_is_left_alone_by_the_same_terms() {
     let mut bench = Bench::new();
     bench.promoted(1);
-    let mut next = Bench::blind(Some(bench.kept()));
-    next.now = bench.now;
-    next.see(running(1, Observed::Writable));
-    let answers = next.beats();
-    let acts = acts(&next.granted(answers, primary(1)));
-    let told = acts
-        .iter()
-        .any(|(_, what)| matches!(what, Action::Promote { .. }));
-    assert!(!told, "{acts:?}");
+    assert_eq!(promotes(&mut taken_over(&bench), primary(1)), None);
 }
 
 /// The policy changed while there was no agent.
@@ -158,27 +184,32 @@ fn a_primary_that_an_earlier_agent_promoted_is_left_alone_by_the_same_terms() {
 fn a_primary_that_an_earlier_agent_promoted_is_told_of_other_terms() {
     let mut bench = Bench::new();
     bench.promoted(1);
-    let mut next = Bench::blind(Some(bench.kept()));
-    next.now = bench.now;
-    next.see(running(1, Observed::Writable));
-    let answers = next.beats();
-    let mut other = primary(1);
-    if let Wanted::Primary { write_acks, .. } = &mut other.wanted {
-        *write_acks = 2;
-    }
-    let (action, what) = one(&next.granted(answers, other.clone()));
-    assert!(
-        matches!(what, Action::Promote { write_acks: 2, .. }),
-        "{what:?}"
-    );
+    let mut next = taken_over(&bench);
+    let (action, write_acks) = promotes(&mut next, by_other_terms()).expect("it is told");
+    assert_eq!(write_acks, 2);
     assert_eq!(next.believes(), Some(1), "it serves meanwhile");
     next.acted(action, Ok(Feat::Done));
-    let answers = next.beats();
-    let acts = acts(&next.granted(answers, other));
-    let again = acts
-        .iter()
-        .any(|(_, what)| matches!(what, Action::Promote { .. }));
-    assert!(!again, "{acts:?}");
+    assert_eq!(promotes(&mut next, by_other_terms()), None);
+}
+
+/// The policy changed, and changed back before it was known whether the primary had heard of it.
+#[test]
+fn a_primary_that_may_have_been_told_of_other_terms_is_told_of_the_first_again() {
+    let mut bench = Bench::new();
+    bench.promoted(1);
+    let (action, _) = promotes(&mut bench, by_other_terms()).expect("it is told");
+    let again = promotes(&mut taken_over(&bench), primary(1));
+    assert_eq!(again.map(|(_, write_acks)| write_acks), Some(1));
+    let answers = bench.beat().sequence;
+    bench.acted(action, Err("it may have been done".to_owned()));
+    let out = bench.granted(answers, primary(1));
+    assert_eq!(acts(&out), [], "not at once");
+    bench.now = bench.now.after(Millis(100));
+    let (_, what) = one(&bench.tell(tenure_core::agent::Input::Tick));
+    assert!(
+        matches!(what, Action::Promote { write_acks: 1, .. }),
+        "{what:?}"
+    );
 }
 
 /// Where a new primary is, it is not where it was as a replica.
