@@ -1,10 +1,9 @@
 //! The leader's machine and copies, message by message: who is lost as a holder, what is ordered, and what is believed.
 
-use super::holders::{Bench, held, item, report, service, sum};
-use crate::fixture::note;
+use super::holders::{Bench, held, item, redis, report, service, sum};
 use std::collections::BTreeSet;
 use tenure_core::copies::{CopiesCommand, CopyState, ItemName};
-use tenure_core::{Command, CopyOrder, OrderKind, OrderProgress, OrderReport, Presence, Scope};
+use tenure_core::{CopyOrder, OrderKind, OrderProgress, OrderReport, Presence};
 
 #[test]
 fn holders_are_lost_together_and_only_by_a_leader_that_hears() {
@@ -84,6 +83,53 @@ fn a_lost_node_is_waited_for_and_then_made_up_for_by_exact_copies_alone() {
     );
 }
 
+/// What the nodes that are left are ordered to do.
+fn ordered(bench: &mut Bench) -> Vec<CopyOrder> {
+    let of = |node| bench.beat(node, Presence::Running, Vec::new());
+    (2..=5).flat_map(of).collect()
+}
+
+/// Their replicas never answer a survey, and while one is waited with the other is tried.
+#[test]
+fn primaries_that_cannot_be_replaced_keep_no_copies_from_being_made_good() {
+    let mut bench = Bench::new(20, 4_000);
+    let names = [1, 2].map(redis);
+    for name in &names {
+        bench.primary_on(name, 1, 2);
+    }
+    bench.pause(&names[1]);
+    bench.pass(2_000, &[1, 2, 3, 4, 5]);
+    bench.pass(2_500, &[2, 3, 4, 5]);
+    assert_eq!(bench.lost(), [1]);
+    bench.resume(&names[1]);
+    bench.pass(100, &[]);
+    for _ in 0..200 {
+        assert!(bench.replaces(&names), "one or the other");
+        bench.pass(20, &[2, 3, 4, 5]);
+    }
+    assert_ne!(ordered(&mut bench), []);
+}
+
+#[test]
+fn a_failover_goes_before_what_the_same_loss_means_for_copies() {
+    let mut bench = Bench::new(20, 0);
+    let names = [redis(1)];
+    bench.primary_on(&names[0], 1, 2);
+    bench.pass(2_000, &[1, 2, 3, 4, 5]);
+    let mut ticks = 0;
+    while !bench.replaces(&names) {
+        assert!(ticks < 200, "nobody misses the primary");
+        bench.pass(20, &[2, 3, 4, 5]);
+        ticks += 1;
+    }
+    bench.pass(900, &[2, 3, 4, 5]);
+    assert!(bench.replaces(&names));
+    assert_eq!(bench.lost(), [0; 0]);
+    bench.pass(2_000, &[2, 3, 4, 5]);
+    assert_eq!(bench.lost(), [1]);
+    assert_ne!(ordered(&mut bench), []);
+}
+
 #[test]
 fn another_leader_orders_the_same_and_a_pause_ends_all_orders() {
     let mut bench = Bench::new(20, 0);
@@ -91,10 +137,6 @@ fn another_leader_orders_the_same_and_a_pause_ends_all_orders() {
     bench.beat(1, Presence::Exited, Vec::new());
     bench.pass(200, &[]);
     assert_eq!(bench.lost(), [1], "what exited is lost at once");
-    let ordered = |bench: &mut Bench| -> Vec<CopyOrder> {
-        let of = |node| bench.beat(node, Presence::Running, Vec::new());
-        (2..=5).flat_map(of).collect()
-    };
     let given = ordered(&mut bench);
     assert!(!given.is_empty());
     bench.lead(6);
@@ -105,12 +147,7 @@ fn another_leader_orders_the_same_and_a_pause_ends_all_orders() {
         orders.iter().map(name).collect()
     };
     assert!(!names(&given).is_disjoint(&names(&again)));
-    bench.commit(Command::SetPause {
-        scope: Scope::Service(service()),
-        expected: None,
-        until: None,
-        reason: note("moving racks"),
-    });
+    bench.pause(&service());
     bench.pass(2_000, &[2, 3, 4, 5]);
     assert_eq!(ordered(&mut bench), []);
     let progress = bench

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use tenure_core::copies::{CopiesCommand, ItemName, Placing, Reported};
 use tenure_core::{
     Attributes, Command, CopiesPolicy, CopyOrder, Endpoint, Envelope, Epoch, Health, Heartbeat,
-    Held, Incarnation, LogIndex, Member, Millis, Moment, NodeId, NodeName, NodeRef, OrderProgress,
-    OrderReport, Outcome, Policy, Presence, Report, Role, ServerId, ServiceName, Sign, Standing,
-    State, StoreSign, Timestamp,
+    Held, Incarnation, LogIndex, LossPolicy, Member, Millis, Moment, NodeId, NodeName, NodeRef,
+    OrderProgress, OrderReport, Outcome, Policy, Presence, PrimaryPolicy, Report, Role, Scope,
+    ServerId, ServiceName, Sign, Standing, State, StoreSign, Timestamp,
     controller::{Controller, Input, Output, Site},
     invariants,
 };
@@ -16,6 +16,11 @@ const NODES: u64 = 5;
 
 pub fn service() -> ServiceName {
     ServiceName::new("git").expect("it is there")
+}
+
+/// Services that have a primary.
+pub fn redis(which: u64) -> ServiceName {
+    ServiceName::new(&format!("redis-{which}")).expect("it is there")
 }
 
 pub fn item(of: u64) -> ItemName {
@@ -116,6 +121,58 @@ impl Bench {
         });
     }
 
+    /// Adds a service with a primary and a replica.
+    pub fn primary_on(&mut self, name: &ServiceName, node: u64, replica: u64) {
+        let policy = Policy::Primary(PrimaryPolicy {
+            loss: LossPolicy::Available,
+            ..PrimaryPolicy::default()
+        });
+        self.commit(Command::AddService {
+            name: name.clone(),
+            policy,
+        });
+        for of in [node, replica] {
+            self.commit(Command::AddInstance {
+                service: name.clone(),
+                node: NodeRef::Id(NodeId(of)),
+                endpoint: Endpoint::new(&format!("n{of}:2")).expect("it is there"),
+                preference: 100,
+            });
+        }
+        self.commit(Command::SetPrimary {
+            service: name.clone(),
+            to: NodeRef::Id(NodeId(node)),
+            succeeds: Epoch(0),
+            accept_loss: false,
+            reason: note(""),
+        });
+    }
+
+    /// Whether the primary of one of these services is being replaced.
+    pub fn replaces(&self, names: &[ServiceName]) -> bool {
+        names.iter().any(|name| {
+            let (now, state) = (self.now, &self.state);
+            let account = self.controller.explain(now, Timestamp(0), state, name);
+            let decision = account.expect("it leads").decision;
+            decision.is_ok_and(|what| what.starts_with("failover"))
+        })
+    }
+
+    pub fn pause(&mut self, service: &ServiceName) {
+        self.commit(Command::SetPause {
+            scope: Scope::Service(service.clone()),
+            expected: None,
+            until: None,
+            reason: note("moving racks"),
+        });
+    }
+
+    pub fn resume(&mut self, service: &ServiceName) {
+        let scope = Scope::Service(service.clone());
+        let expected = self.state.pauses()[&scope].modified;
+        self.commit(Command::RemovePause { scope, expected });
+    }
+
     pub fn apply(&mut self, command: Command) -> Outcome {
         let envelope = Envelope {
             request: None,
@@ -168,6 +225,20 @@ impl Bench {
         all
     }
 
+    /// What a node says of its instances of services that have a primary.
+    fn of_redis(&self, node: u64) -> Vec<Sign> {
+        let has = |name: &ServiceName| {
+            let mut instances = self.state.instances(name);
+            instances.any(|it| it.node == NodeId(node))
+        };
+        let said = |name: ServiceName| {
+            let assigned = self.state.assignment(&name).expect("it is there");
+            as_instance(name, assigned.primary == Some(member(node)))
+        };
+        let names = (1..=2).map(redis).filter(has);
+        names.map(said).collect()
+    }
+
     /// A beat of a node with what it says of its orders; the orders of the last grant that comes of it.
     pub fn beat(
         &mut self,
@@ -198,6 +269,7 @@ impl Bench {
                 ..StoreSign::default()
             }),
         };
+        let signs = [sign].into_iter().chain(self.of_redis(node)).collect();
         let out = self.tell(Input::Beat {
             via: ServerId(1),
             member: member(node),
@@ -207,7 +279,7 @@ impl Bench {
                 heard: (0, 0),
                 agent: None,
                 leaving: false,
-                signs: vec![sign],
+                signs,
             },
         });
         let orders = out.into_iter().filter_map(|output| match output {
@@ -249,6 +321,33 @@ impl Bench {
     pub fn lacking(&self) -> u64 {
         let ledger = self.state.ledger(&service()).expect("it is there");
         ledger.summary().under_replicated
+    }
+}
+
+/// What an instance of the service that has a primary says, that primary or its replica.
+fn as_instance(service: ServiceName, primary: bool) -> Sign {
+    let (role, standing) = if primary {
+        (Role::Primary, Standing::Primary(Epoch(1)))
+    } else {
+        (Role::Replica, Standing::Idle(Epoch(1)))
+    };
+    Sign {
+        service,
+        report: Report {
+            health: Health::Healthy,
+            role: Some((role, Epoch(1))),
+            ..Report::default()
+        },
+        presence: Presence::Running,
+        standing,
+        permits: Vec::new(),
+        linked: !primary,
+        whole: true,
+        stalled: Millis(0),
+        sees_primary: None,
+        surveyed: None,
+        returned: None,
+        store: None,
     }
 }
 
