@@ -239,8 +239,13 @@ async fn a_promotion_that_was_given_up_is_not_obeyed_after_a_fence() {
                 "{failed}"
             );
         }
+        let before = servers[0].unread();
         let (fenced, ()) = tokio::join!(drivers[0].act(FENCE), async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            let until = Instant::now() + BOUND;
+            while servers[0].unread() <= before {
+                assert!(Instant::now() < until, "no fence was sent");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             servers[0].thaw();
         });
         position(fenced);

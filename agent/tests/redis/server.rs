@@ -17,6 +17,8 @@ use crate::client::Client;
 /// is down for a moment.
 const PORTS: std::ops::Range<u16> = 12_000..32_768;
 const UP_WITHIN: Duration = Duration::from_secs(20);
+/// The state of a socket that listens, in `/proc/net/tcp`.
+const LISTENS: &str = "0A";
 
 /// A port that no other test process asking in the same way gets while this one lives.
 pub fn free_port() -> u16 {
@@ -165,6 +167,23 @@ impl Server {
             "redis-server is not up within {UP_WITHIN:?}; its log:\n{}",
             self.log()
         );
+    }
+
+    /// How many bytes lie in its connections that it has not read: while it is frozen they do not get fewer.
+    pub fn unread(&self) -> u64 {
+        let text = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let own = format!(":{:04X}", self.port);
+        let sockets = text.lines().skip(1).map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let mut next = || words.next().expect("proc(5) says so");
+            (next(), next(), next(), next())
+        });
+        let own = sockets.filter(|(local, _, state, _)| local.ends_with(&own) && *state != LISTENS);
+        let unread = own.map(|(_, _, _, queues)| {
+            let (_, unread) = queues.split_once(':').expect("proc(5) says so");
+            u64::from_str_radix(unread, 16).unwrap()
+        });
+        unread.sum()
     }
 
     pub fn log(&self) -> String {
